@@ -1,0 +1,770 @@
+//! The state machine: one slot is `step`, then `commit` until there is a report.
+
+use crate::{
+    Account, AccountUpdate, Address, Call, Callback, Caller, Error, ErrorCode, Failure, Limits, Outcome, Priority, Reply, RingEntry, RingHeader,
+    RingReader, SlotReport, Source, SourceKind, Stage, Staged, StateHash, Stats, Status, Task, Timer, TimerState, Watcher,
+    account::{Accounts, MAX_ACCOUNT_DATA_LEN},
+    hash::Delta,
+    ring::Rings,
+    stage::id,
+    task::{Cause, TaskQueue},
+    timer::Timers,
+    watcher::{Values, Waiting, Watchers},
+};
+use borsh::BorshSerialize;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Finished timers are forgotten at the first processed slot at or past a multiple of this.
+const CLEAN_UP_SLOTS: u64 = 100;
+/// Milliseconds between slots, unless the host says what time it is.
+const SLOT_MILLIS: i128 = 400;
+/// The most accounts one instruction can have: the runtime counts them in one byte.
+const MAX_INVOKE_ACCOUNTS: usize = 255;
+/// The longest instruction data a host may pass; the same as of a CPI.
+const MAX_INVOKE_DATA_LEN: usize = 10_240;
+
+/// What an engine is created with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize)]
+pub struct Config {
+    /// What it allows.
+    pub limits: Limits,
+    /// The current slot at first.
+    pub start_slot: u64,
+    /// Seconds since 1970 at the start slot.
+    pub start_timestamp: i64,
+}
+
+/// What a slot begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotInput {
+    /// Above the current slot; slots may be skipped.
+    pub slot: u64,
+    /// Seconds since 1970; by default 400 ms a slot after the last that was given.
+    pub unix_timestamp: Option<i64>,
+}
+
+/// What there is to do after `step` and `commit`.
+pub enum Progress {
+    /// Run tasks of [`Engine::batch`] and commit the outcomes.
+    Batch,
+    /// The slot is done.
+    Report(SlotReport),
+}
+
+/// What came of running one task.
+pub struct Execution {
+    /// The task's id.
+    pub task_id: u64,
+    /// Compute units used.
+    pub units_consumed: u64,
+    /// What was logged.
+    pub logs: Vec<String>,
+    /// The accounts it changed, as they are now (`None`: gone), and the return data; or why it failed.
+    pub result: Result<Changes, Failure>,
+    /// The calls it made.
+    pub staged: Staged,
+}
+
+/// What a successful invocation changed in accounts, and what it returned.
+#[derive(Default)]
+pub struct Changes {
+    /// Changed accounts as they are now, in the order of the instruction.
+    pub accounts: Vec<(Address, Option<Account>)>,
+    /// Return data.
+    pub return_data: Option<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Eq, BorshSerialize)]
+struct Meta {
+    slot: u64,
+    /// The slot and the milliseconds from which time is counted.
+    clock: (u64, i64),
+    next_sequence: u64,
+    draining: bool,
+    stats: Stats,
+}
+
+struct Running {
+    runnable: Vec<Arc<Task>>,
+    /// The first that has no outcome yet, and the first that may not start yet.
+    next: usize,
+    end: usize,
+    report: SlotReport,
+}
+
+/// Timers, watchers, ring buffers, tasks and accounts, and the rules by which they act on each other.
+///
+/// It never calls out: a host gives it inputs, takes the tasks that may run, runs them as it sees fit, and hands the
+/// outcomes back. Equal inputs give equal outputs.
+pub struct Engine {
+    limits: Limits,
+    meta: Meta,
+    programs: BTreeMap<Address, [u8; 32]>,
+    new_programs: Vec<Address>,
+    accounts: Accounts,
+    timers: Timers,
+    watchers: Watchers,
+    rings: Rings,
+    tasks: TaskQueue,
+    running: Option<Running>,
+    /// Moves when something that a call can notice changes.
+    version: u64,
+    chain: StateHash,
+    sealed_meta: Meta,
+}
+
+impl Engine {
+    /// An engine with nothing in it.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        config.limits.validate()?;
+        let millis = config.start_timestamp.checked_mul(1000).ok_or_else(|| timestamp_error(config.start_timestamp))?;
+        let meta = Meta { slot: config.start_slot, clock: (config.start_slot, millis), next_sequence: 1, draining: false, stats: Stats::default() };
+        Ok(Engine {
+            chain: StateHash::genesis(&config),
+            sealed_meta: meta.clone(),
+            limits: config.limits,
+            meta,
+            programs: BTreeMap::new(),
+            new_programs: Vec::new(),
+            accounts: Accounts::default(),
+            timers: Timers::default(),
+            watchers: Watchers::default(),
+            rings: Rings::default(),
+            tasks: TaskQueue::default(),
+            running: None,
+            version: 0,
+        })
+    }
+
+    // ---- one slot ------------------------------------------------------------------------------------------------
+
+    /// Begins a slot: fires timers, matches watchers, queues and orders tasks.
+    pub fn step(&mut self, input: SlotInput) -> Result<Progress, Error> {
+        self.idle()?;
+        let SlotInput { slot, unix_timestamp } = input;
+        let previous = self.meta.slot;
+        if slot <= previous {
+            return Err(Error::InvalidSlot { argument: "slot", value: slot, min: previous.saturating_add(1), max: u64::MAX });
+        }
+        if let Some(seconds) = unix_timestamp {
+            self.meta.clock = (slot, seconds.checked_mul(1000).ok_or_else(|| timestamp_error(seconds))?);
+        }
+        self.meta.slot = slot;
+        self.meta.stats.slots_processed += 1;
+        self.version += 1;
+        let mut report = SlotReport {
+            slot,
+            outcomes: Vec::new(),
+            timers_fired: 0,
+            watchers_triggered: 0,
+            tasks_queued: 0,
+            tasks_pending: 0,
+            units_consumed: 0,
+            state_hash: self.chain,
+        };
+
+        self.rings.sample_host_cursors();
+        if slot / CLEAN_UP_SLOTS > previous / CLEAN_UP_SLOTS {
+            self.timers.clean_up(slot);
+        }
+        self.fire_timers(&mut report);
+        self.accounts.apply_updates();
+        self.match_watchers(&mut report);
+        let runnable = self.order_tasks(&mut report);
+        self.running = Some(Running { runnable, next: 0, end: 0, report });
+        Ok(self.advance())
+    }
+
+    /// The tasks that may run now, in order. They see the state as it is; an outcome that an earlier one of them spoils is
+    /// not taken, and its task is handed out again.
+    pub fn batch(&self) -> &[Arc<Task>] {
+        self.running.as_ref().map_or(&[], |running| &running.runnable[running.next..running.end])
+    }
+
+    /// A stage for the task at `index` of the batch.
+    pub fn stage(&self, index: usize) -> Stage<'_> {
+        let ahead = index as u64 + 1;
+        Stage::new(self, self.batch()[index].sequence, self.tasks.len().saturating_sub(ahead))
+    }
+
+    /// Takes the outcomes of the first tasks of the batch, in order, as far as they hold.
+    ///
+    /// The caller must not let two tasks of one call share an account that either may write.
+    pub fn commit(&mut self, executions: Vec<Execution>) -> Progress {
+        for execution in executions {
+            let Some(task) = self.batch().first().cloned() else { break };
+            assert_eq!(task.id, execution.task_id, "outcomes come in the order of the batch");
+            if self.tasks.contains(task.sequence) && !self.commit_one(&task, execution) {
+                break;
+            }
+            self.running.as_mut().expect("a batch is running").next += 1;
+        }
+        self.advance()
+    }
+
+    /// False when the task must run again.
+    fn commit_one(&mut self, task: &Task, mut execution: Execution) -> bool {
+        if execution.staged.version != self.version {
+            let stage = Stage::new(self, task.sequence, self.tasks.len() - 1);
+            match stage.replay(&execution.staged) {
+                Some(staged) => execution.staged = staged,
+                None => return false,
+            }
+        }
+        self.tasks.remove(task.sequence);
+        let outcome = self.settle(task, execution);
+        let succeeded = outcome.status == Status::Committed;
+        self.finish_source(task, if succeeded { TimerState::Completed } else { TimerState::Failed });
+        let running = self.running.as_mut().expect("a batch is running");
+        running.report.units_consumed += outcome.units_consumed;
+        running.report.outcomes.push(outcome);
+        true
+    }
+
+    /// Passes over what needs no execution, and sees how far the compute limit reaches.
+    fn advance(&mut self) -> Progress {
+        let mut running = self.running.take().expect("a batch is running");
+        while let Some(task) = running.runnable.get(running.next) {
+            if self.tasks.contains(task.sequence) {
+                if self.is_program(&task.callback.program) {
+                    break;
+                }
+                let program = task.callback.program;
+                let failure = Failure {
+                    code: ErrorCode::UnknownProgram,
+                    reason: "UnknownProgram".into(),
+                    message: Error::UnknownProgram { program }.to_string(),
+                    custom: None,
+                };
+                self.meta.stats.tasks_failed += 1;
+                running.report.outcomes.push(without_execution(task, Status::Failed, Some(failure)));
+                self.tasks.remove(task.sequence);
+                self.finish_source(task, TimerState::Failed);
+            }
+            running.next += 1;
+        }
+        let mut units = running.report.units_consumed;
+        running.end = running.next;
+        while let Some(task) = running.runnable.get(running.end) {
+            let fits = units.saturating_add(task.callback.compute_budget) <= self.limits.slot_compute_limit;
+            if !fits || !self.is_program(&task.callback.program) {
+                break;
+            }
+            units += task.callback.compute_budget;
+            running.end += 1;
+        }
+        if running.next < running.end {
+            self.running = Some(running);
+            return Progress::Batch;
+        }
+        let mut report = running.report;
+        report.tasks_pending = self.tasks.len();
+        report.state_hash = self.seal();
+        Progress::Report(report)
+    }
+
+    fn fire_timers(&mut self, report: &mut SlotReport) {
+        let slot = self.meta.slot;
+        for id in self.timers.due(slot) {
+            let mut timer = self.timers.get(id).expect("a due timer exists").clone();
+            let room = self.room();
+            if timer.spec.deadline_slot.is_some_and(|deadline| deadline < slot) {
+                let task = self.timer_task(&timer, timer.trigger_slot, 1);
+                self.expire(&task, report);
+                timer.finish(TimerState::Expired, slot);
+            } else if room > 0 {
+                for tick in timer.fire(slot, room) {
+                    let task = self.timer_task(&timer, tick.due_slot, tick.ticks);
+                    self.tasks.push(task);
+                    report.timers_fired += 1;
+                }
+            } else {
+                continue;
+            }
+            self.timers.put(timer);
+        }
+        self.meta.stats.timers_fired += report.timers_fired;
+    }
+
+    fn timer_task(&mut self, timer: &Timer, due_slot: u64, ticks: u64) -> Task {
+        let sequence = self.next_sequence();
+        Task {
+            id: id(sequence, 0),
+            sequence,
+            source: Source { kind: SourceKind::Timer, id: timer.id },
+            callback: timer.spec.callback.clone(),
+            priority: timer.spec.priority,
+            deadline_slot: timer.spec.deadline_slot,
+            queued_slot: self.meta.slot,
+            cause: Cause { trigger: 0, due_slot, ticks, account: Address::default(), old_value: None, new_value: None },
+        }
+    }
+
+    fn match_watchers(&mut self, report: &mut SlotReport) {
+        let slot = self.meta.slot;
+        for id in self.watchers.waiting() {
+            if self.room() == 0 {
+                break;
+            }
+            let mut watcher = self.watchers.get(id).expect("a waiting watcher exists").clone();
+            let waiting = watcher.waiting.take().expect("it waits");
+            self.queue_trigger(&watcher, waiting.due_slot, waiting.count, waiting.values);
+            self.watchers.put(watcher);
+        }
+        for touched in self.accounts.take_touched() {
+            for id in self.watchers.of_account(&touched.address) {
+                let watcher = self.watchers.get(id).expect("an indexed watcher exists");
+                if !watcher.active {
+                    continue;
+                }
+                let Some(values) = watcher.spec.trigger.fires(touched.before.as_ref(), self.accounts.get(&touched.address)) else { continue };
+                let mut watcher = watcher.clone();
+                let too_early = watcher.last_trigger_slot.is_some_and(|last| slot - last < watcher.min_slots_between_triggers);
+                if too_early {
+                    watcher.suppressed_count += 1;
+                    self.meta.stats.watchers_suppressed += 1;
+                } else {
+                    watcher.trigger_count += 1;
+                    watcher.last_trigger_slot = Some(slot);
+                    report.watchers_triggered += 1;
+                    match &mut watcher.waiting {
+                        Some(waiting) => {
+                            waiting.count += 1;
+                            waiting.values.1 = values.1;
+                        }
+                        None if self.room() == 0 => {
+                            let order = self.watchers.next_waiting_order();
+                            watcher.waiting = Some(Waiting { order, due_slot: slot, count: 1, values });
+                        }
+                        None => self.queue_trigger(&watcher, slot, 1, values),
+                    }
+                }
+                self.watchers.put(watcher);
+            }
+        }
+        self.meta.stats.watchers_triggered += report.watchers_triggered;
+    }
+
+    fn queue_trigger(&mut self, watcher: &Watcher, due_slot: u64, ticks: u64, values: Values) {
+        let sequence = self.next_sequence();
+        let spec = &watcher.spec;
+        self.tasks.push(Task {
+            id: id(sequence, 0),
+            sequence,
+            source: Source { kind: SourceKind::Watcher, id: watcher.id },
+            callback: spec.callback.clone(),
+            priority: spec.priority,
+            deadline_slot: None,
+            queued_slot: self.meta.slot,
+            cause: Cause { trigger: spec.trigger.number(), due_slot, ticks, account: spec.account, old_value: values.0, new_value: values.1 },
+        });
+    }
+
+    fn order_tasks(&mut self, report: &mut SlotReport) -> Vec<Arc<Task>> {
+        let slot = self.meta.slot;
+        let mut tasks = self.tasks.in_order(slot);
+        tasks.retain(|task| {
+            let expired = task.deadline_slot.is_some_and(|deadline| deadline < slot);
+            if expired {
+                self.expire(task, report);
+                self.tasks.remove(task.sequence);
+                self.finish_source(task, TimerState::Expired);
+            }
+            !expired
+        });
+        report.tasks_queued = tasks.len() as u64;
+        tasks
+    }
+
+    fn expire(&mut self, task: &Task, report: &mut SlotReport) {
+        self.meta.stats.tasks_expired += 1;
+        report.outcomes.push(without_execution(task, Status::Expired, None));
+    }
+
+    /// Tells a timer that one of its tasks is over.
+    fn finish_source(&mut self, task: &Task, state: TimerState) {
+        if task.source.kind != SourceKind::Timer {
+            return;
+        }
+        let Some(mut timer) = self.timers.get(task.source.id).cloned() else { return };
+        if state != TimerState::Expired {
+            timer.execution_count += 1;
+        }
+        // A timer that was cancelled meanwhile stays cancelled.
+        if timer.state == TimerState::Executing {
+            timer.in_flight -= 1;
+            if timer.in_flight == 0 {
+                if timer.spec.period_slots == 0 {
+                    timer.finish(state, self.meta.slot);
+                } else {
+                    timer.state = TimerState::Pending;
+                }
+            }
+        }
+        self.timers.put(timer);
+        self.version += 1;
+    }
+
+    /// Makes the effects of an invocation real, if it succeeded.
+    fn settle(&mut self, task: &Task, execution: Execution) -> Outcome {
+        let staged_codes = execution.staged.codes();
+        self.meta.stats.units_consumed += execution.units_consumed;
+        let (status, failure, return_data) = match execution.result {
+            Ok(changes) => {
+                self.meta.stats.tasks_completed += 1;
+                for (address, account) in changes.accounts {
+                    self.accounts.set(address, account);
+                }
+                self.apply(execution.staged);
+                (Status::Committed, None, changes.return_data)
+            }
+            Err(failure) => {
+                self.meta.stats.tasks_failed += 1;
+                (Status::Failed, Some(failure), None)
+            }
+        };
+        Outcome {
+            task_id: task.id,
+            program: task.callback.program,
+            source: task.source,
+            status,
+            failure,
+            units_consumed: execution.units_consumed,
+            logs: execution.logs,
+            return_data,
+            staged_codes,
+        }
+    }
+
+    fn apply(&mut self, staged: Staged) {
+        if staged.is_empty() {
+            return;
+        }
+        self.version += 1;
+        for (id, timer) in staged.timers {
+            if self.timers.get(id).is_none() {
+                self.meta.stats.timers_created += 1;
+            }
+            if timer.state == TimerState::Cancelled {
+                self.tasks.remove_of(Source { kind: SourceKind::Timer, id });
+            }
+            self.timers.put(timer);
+        }
+        for (id, watcher) in staged.watchers {
+            if self.watchers.get(id).is_none() {
+                self.meta.stats.watchers_created += 1;
+            }
+            match watcher {
+                Some(watcher) => self.watchers.put(watcher),
+                None => {
+                    self.tasks.remove_of(Source { kind: SourceKind::Watcher, id });
+                    self.watchers.remove(id);
+                }
+            }
+        }
+        for draft in staged.rings.into_values() {
+            self.rings.apply(draft);
+        }
+        for task in staged.tasks {
+            self.meta.stats.tasks_submitted += 1;
+            let sequence = self.next_sequence();
+            self.tasks.push(Task { sequence, ..task });
+        }
+    }
+
+    // ---- the host, between slots ---------------------------------------------------------------------------------
+
+    /// Makes one call, now.
+    pub fn call(&mut self, caller: Caller, call: Call) -> Result<Reply, Error> {
+        self.idle()?;
+        if let (Caller::Host, Call::RingPop { id, max_len } | Call::RingPeek { id, max_len }) = (caller, &call)
+            && self.rings.get(*id).is_some_and(|ring| ring.header.reader == RingReader::Host)
+        {
+            return self.host_pop(*id, *max_len, matches!(call, Call::RingPop { .. }));
+        }
+        let mut stage = Stage::new(self, self.meta.next_sequence, self.tasks.len());
+        let reply = stage.call(caller, call)?;
+        let staged = stage.finish();
+        if staged.created_ids() {
+            self.meta.next_sequence += 1;
+        }
+        self.apply(staged);
+        Ok(reply)
+    }
+
+    fn host_pop(&mut self, id: u64, max_len: u64, take: bool) -> Result<Reply, Error> {
+        let Some(entry) = self.rings.get(id).and_then(|ring| ring.unread().next()) else { return Ok(Reply::default()) };
+        let needed = entry.data.len() as u64;
+        if needed > max_len {
+            return Err(Error::OutputTooSmall { id, needed, given: max_len });
+        }
+        let reply = Reply { value: needed, bytes: entry.data.clone() };
+        if take {
+            self.rings.host_read(id, 1);
+        }
+        Ok(reply)
+    }
+
+    /// Takes up to `max` entries that the host has not read yet out of a buffer that it reads.
+    pub fn drain_ring(&mut self, id: u64, max: usize) -> Result<Vec<Arc<RingEntry>>, Error> {
+        match self.rings.get(id) {
+            Some(ring) if ring.header.reader == RingReader::Host => Ok(self.rings.host_read(id, max)),
+            Some(_) => Err(Error::invalid("id", id, "a ring buffer that the host reads (created with reader 'host')")),
+            None => Err(Error::InvalidBuffer { id }),
+        }
+    }
+
+    /// A task for one instruction that the host runs now.
+    pub fn begin_invoke(&mut self, callback: Callback) -> Result<Task, Error> {
+        self.idle()?;
+        if !self.is_program(&callback.program) {
+            return Err(Error::UnknownProgram { program: callback.program });
+        }
+        if callback.accounts.len() > MAX_INVOKE_ACCOUNTS {
+            return Err(Error::invalid("accounts", format!("{} accounts", callback.accounts.len()), format!("at most {MAX_INVOKE_ACCOUNTS}")));
+        }
+        if callback.data.len() > MAX_INVOKE_DATA_LEN {
+            return Err(Error::invalid("data", format!("{} bytes", callback.data.len()), format!("at most {MAX_INVOKE_DATA_LEN} bytes")));
+        }
+        crate::callback::check_budget(callback.compute_budget, &self.limits)?;
+        let sequence = self.next_sequence();
+        let slot = self.meta.slot;
+        Ok(Task {
+            id: id(sequence, 0),
+            sequence,
+            source: Source { kind: SourceKind::Invoke, id: id(sequence, 0) },
+            callback: Arc::new(callback),
+            priority: Priority::Critical,
+            deadline_slot: None,
+            queued_slot: slot,
+            cause: Cause { trigger: 0, due_slot: slot, ticks: 1, account: Address::default(), old_value: None, new_value: None },
+        })
+    }
+
+    /// A stage for such a task.
+    pub fn invoke_stage(&self, task: &Task) -> Stage<'_> {
+        Stage::new(self, task.sequence, self.tasks.len())
+    }
+
+    /// Takes its outcome.
+    pub fn commit_invoke(&mut self, task: &Task, execution: Execution) -> Outcome {
+        self.settle(task, execution)
+    }
+
+    /// Replaces an account now. Watchers see the change in the next slot.
+    pub fn set_account(&mut self, address: Address, account: Option<Account>) -> Result<(), Error> {
+        self.idle()?;
+        self.check_account(&address, account.as_ref())?;
+        self.accounts.set(address, account);
+        Ok(())
+    }
+
+    /// Keeps account states for the next slot: all of them or, when one is refused, none.
+    pub fn update_accounts(&mut self, updates: Vec<AccountUpdate>) -> Result<(), Error> {
+        for update in &updates {
+            self.check_account(&update.address, Some(&update.account))?;
+        }
+        updates.into_iter().for_each(|update| self.accounts.queue_update(update));
+        Ok(())
+    }
+
+    fn check_account(&self, address: &Address, account: Option<&Account>) -> Result<(), Error> {
+        if self.is_program(address) {
+            return Err(Error::invalid("address", address, "an account that is not a loaded program; replace programs with addProgram"));
+        }
+        match account {
+            Some(account) if account.data.len() as u64 > MAX_ACCOUNT_DATA_LEN => {
+                Err(Error::invalid("data", format!("{} bytes", account.data.len()), format!("at most {MAX_ACCOUNT_DATA_LEN} bytes")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a program known, or replaces it, with the accounts that stand for it. `code` names its contents.
+    pub fn add_program(&mut self, address: Address, code: [u8; 32], accounts: Vec<(Address, Account)>) -> Result<(), Error> {
+        self.idle()?;
+        self.programs.insert(address, code);
+        self.new_programs.push(address);
+        self.version += 1;
+        for (address, account) in accounts {
+            self.accounts.forget_updates(&address);
+            self.accounts.set(address, Some(account));
+        }
+        Ok(())
+    }
+
+    /// Forgets a program and the accounts that stand for it. Its timers and watchers stay; their tasks fail with UNKNOWN_PROGRAM.
+    pub fn remove_program(&mut self, address: Address, accounts: &[Address]) -> Result<(), Error> {
+        self.idle()?;
+        if self.programs.remove(&address).is_none() {
+            return Err(Error::UnknownProgram { program: address });
+        }
+        self.new_programs.push(address);
+        self.version += 1;
+        accounts.iter().for_each(|address| self.accounts.set(*address, None));
+        Ok(())
+    }
+
+    /// Takes no new work from now on: whatever creates something fails with SHUTDOWN. What is there runs on.
+    pub fn drain(&mut self) -> Result<(), Error> {
+        self.idle()?;
+        self.meta.draining = true;
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Makes what was done so far the state from which the engine starts.
+    pub fn seal_genesis(&mut self) {
+        self.accounts.take_touched();
+        self.seal();
+    }
+
+    // ---- looking -------------------------------------------------------------------------------------------------
+
+    /// The slot that was processed last, or the start slot.
+    pub fn slot(&self) -> u64 {
+        self.meta.slot
+    }
+
+    /// Seconds since 1970 in the current slot.
+    pub fn unix_timestamp(&self) -> i64 {
+        let (slot, millis) = self.meta.clock;
+        let now = i128::from(millis) + SLOT_MILLIS * i128::from(self.meta.slot - slot);
+        now.div_euclid(1000).min(i128::from(i64::MAX)) as i64
+    }
+
+    /// What it allows.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether it takes no new work.
+    pub fn is_draining(&self) -> bool {
+        self.meta.draining
+    }
+
+    /// Whether a program is loaded at this address.
+    pub fn is_program(&self, address: &Address) -> bool {
+        self.programs.contains_key(address)
+    }
+
+    /// An account as it is now; `None` when it does not exist.
+    pub fn account(&self, address: &Address) -> Option<&Account> {
+        self.accounts.get(address)
+    }
+
+    /// A timer, unless it finished and was forgotten.
+    pub fn timer(&self, id: u64) -> Option<&Timer> {
+        self.timers.get(id)
+    }
+
+    /// The timers of a program, finished ones included, by id.
+    pub fn timers_of(&self, program: Address) -> impl Iterator<Item = &Timer> {
+        self.timers.of_program(program)
+    }
+
+    /// A watcher.
+    pub fn watcher(&self, id: u64) -> Option<&Watcher> {
+        self.watchers.get(id)
+    }
+
+    /// The watchers of an account, by id.
+    pub fn watchers_of(&self, account: &Address) -> impl Iterator<Item = &Watcher> {
+        self.watchers.of_account(account).into_iter().filter_map(|id| self.watchers.get(id))
+    }
+
+    /// A ring buffer, and how many of its entries nobody has taken yet.
+    pub fn ring(&self, id: u64) -> Option<(&RingHeader, u64)> {
+        self.rings.get(id).map(|ring| (&ring.header, ring.unread().len() as u64))
+    }
+
+    /// Counts.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            timers_active: self.timers.active(),
+            watchers_active: self.watchers.active(),
+            rings_active: self.rings.len(),
+            tasks_pending: self.tasks.len(),
+            ..self.meta.stats.clone()
+        }
+    }
+
+    /// The state as it is now. After a slot and before anything else it is what the slot's report says.
+    pub fn state_hash(&self) -> StateHash {
+        self.chain.link(&self.delta())
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    pub(crate) fn rings(&self) -> &Rings {
+        &self.rings
+    }
+
+    fn idle(&self) -> Result<(), Error> {
+        if self.running.is_some() { Err(Error::EngineBusy) } else { Ok(()) }
+    }
+
+    fn room(&self) -> u64 {
+        self.limits.max_scheduled_tasks.saturating_sub(self.tasks.len())
+    }
+
+    fn next_sequence(&mut self) -> u64 {
+        let sequence = self.meta.next_sequence;
+        self.meta.next_sequence += 1;
+        sequence
+    }
+
+    fn delta(&self) -> Delta {
+        let mut delta = Delta::new();
+        if self.meta != self.sealed_meta {
+            delta.record("meta", &self.meta);
+        }
+        delta.changed("program", &self.new_programs, |address| self.programs.get(address));
+        self.accounts.delta(&mut delta);
+        self.timers.delta(&mut delta);
+        self.watchers.delta(&mut delta);
+        self.rings.delta(&mut delta);
+        self.tasks.delta(&mut delta);
+        delta
+    }
+
+    fn seal(&mut self) -> StateHash {
+        self.chain = self.state_hash();
+        self.sealed_meta = self.meta.clone();
+        self.new_programs.clear();
+        self.accounts.sealed();
+        self.timers.sealed();
+        self.watchers.sealed();
+        self.rings.sealed();
+        self.tasks.sealed();
+        self.chain
+    }
+}
+
+fn without_execution(task: &Task, status: Status, failure: Option<Failure>) -> Outcome {
+    Outcome {
+        task_id: task.id,
+        program: task.callback.program,
+        source: task.source,
+        status,
+        failure,
+        units_consumed: 0,
+        logs: Vec::new(),
+        return_data: None,
+        staged_codes: Vec::new(),
+    }
+}
+
+fn timestamp_error(seconds: i64) -> Error {
+    Error::invalid("unixTimestamp", seconds, "a number of seconds whose milliseconds fit 64 bits")
+}

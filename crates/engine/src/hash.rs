@@ -1,0 +1,81 @@
+//! The state hash: a chain over everything that changed.
+//!
+//! After every slot, `chain = blake3(chain ‖ delta)`, where the delta is the canonical (borsh) form of each record that
+//! changed since the last link, in the order of tag and key. Two engines have the same hash exactly when they went
+//! through the same sequence of states, and a slot that touches k of n records costs O(k).
+//!
+//! What has changed since the last slot is hashed on top of the chain when somebody asks, without becoming part of it:
+//! looking at the hash never changes a later one.
+
+use borsh::BorshSerialize;
+
+/// A digest of the engine's state and of the path to it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, BorshSerialize)]
+pub struct StateHash(pub [u8; 32]);
+
+impl StateHash {
+    pub(crate) fn genesis(config: &impl BorshSerialize) -> Self {
+        let mut delta = Delta::new();
+        delta.record("async-bpf state, version 1", config);
+        StateHash([0; 32]).link(&delta)
+    }
+
+    /// The next link, or the same hash when nothing changed.
+    pub(crate) fn link(self, delta: &Delta) -> Self {
+        if delta.bytes.is_empty() {
+            return self;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        hasher.update(&delta.bytes);
+        StateHash(hasher.finalize().into())
+    }
+}
+
+impl std::fmt::Display for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// The canonical form of what changed. Every part begins with its tag and its length, so no two deltas share their bytes.
+pub(crate) struct Delta {
+    bytes: Vec<u8>,
+}
+
+impl Delta {
+    pub fn new() -> Self {
+        Delta { bytes: Vec::new() }
+    }
+
+    pub fn record(&mut self, tag: &str, record: &impl BorshSerialize) {
+        self.write(&tag);
+        self.write(record);
+    }
+
+    pub fn list<T: BorshSerialize>(&mut self, tag: &str, items: impl ExactSizeIterator<Item = T>) {
+        if items.len() > 0 {
+            self.write(&tag);
+            self.write(&(items.len() as u64));
+            items.for_each(|item| self.write(&item));
+        }
+    }
+
+    /// Each key that may have changed, once, in order, with its record as it is now; `None` when it is gone.
+    pub fn changed<K: Ord + Copy + BorshSerialize, R: BorshSerialize>(&mut self, tag: &str, keys: &[K], record: impl Fn(&K) -> Option<R>) {
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        keys.dedup();
+        self.list(tag, keys.iter().map(|key| (*key, record(key))));
+    }
+
+    fn write(&mut self, value: &impl BorshSerialize) {
+        value.serialize(&mut self.bytes).expect("writing to memory cannot fail");
+    }
+}

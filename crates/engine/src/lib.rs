@@ -1,0 +1,41 @@
+//! The deterministic state machine of async-bpf.
+//!
+//! An [`Engine`] holds timers, watchers, ring buffers, tasks and accounts. One slot goes through it like this:
+//!
+//! 1. [`Engine::step`] takes the slot, fires timers, matches watchers against changed accounts, and orders the tasks.
+//! 2. [`Engine::batch`] says which tasks may run. The host runs them, each over a [`Stage`] that answers its calls.
+//! 3. [`Engine::commit`] takes the outcomes in order and makes their effects real, or asks for more; at last it reports.
+//!
+//! It has no threads, no clock, no I/O, and does not know what a virtual machine is.
+
+#![forbid(unsafe_code)]
+
+mod account;
+mod address;
+mod call;
+mod callback;
+mod engine;
+mod error;
+mod hash;
+mod limits;
+mod report;
+mod ring;
+mod stage;
+mod task;
+mod timer;
+mod watcher;
+
+pub use account::{Account, AccountUpdate, MAX_ACCOUNT_DATA_LEN};
+pub use address::Address;
+pub use call::{Call, Caller, Reply};
+pub use callback::{AccountMeta, Callback};
+pub use engine::{Changes, Config, Engine, Execution, Progress, SlotInput};
+pub use error::{Error, ErrorCode};
+pub use hash::StateHash;
+pub use limits::{LimitRow, Limits};
+pub use report::{Failure, Outcome, SlotReport, Stats, Status};
+pub use ring::{ENTRY_HEADER_LEN, RingEntry, RingHeader, RingReader, RingState, entry_cost, rights};
+pub use stage::{Stage, Staged};
+pub use task::{AGING_SLOTS, Cause, Priority, Source, SourceKind, Task};
+pub use timer::{CatchUp, Timer, TimerSpec, TimerState};
+pub use watcher::{Trigger, Watcher, WatcherSpec};

@@ -1,0 +1,277 @@
+//! Timers: callbacks at a future slot, once or on a grid of slots.
+
+use crate::{Address, Callback, Error, Limits, Priority, hash::Delta};
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// What a periodic timer does about ticks in slots that were skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum CatchUp {
+    /// Fire once; the callback stands for all of them, and they are counted as missed.
+    #[default]
+    Once,
+    /// Fire for every tick, oldest first, at most `max_ticks` in one slot; the last callback stands for the rest.
+    All {
+        /// Callbacks in one slot, in [1, 64].
+        max_ticks: u64,
+    },
+    /// Fire only in a slot of the grid; the others are counted as missed.
+    Skip,
+}
+
+/// The part of a timer that never changes.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TimerSpec {
+    /// What to run.
+    pub callback: Arc<Callback>,
+    /// The first slot in which it is due.
+    pub start_slot: u64,
+    /// Slots between ticks; 0 for a timer that fires once.
+    pub period_slots: u64,
+    /// The last slot in which it may still run.
+    pub deadline_slot: Option<u64>,
+    /// What to do about skipped slots.
+    pub catch_up: CatchUp,
+    /// Where its tasks queue.
+    pub priority: Priority,
+}
+
+impl TimerSpec {
+    /// Values and slots, as seen from the current slot.
+    pub(crate) fn check(&self, slot: u64, limits: &Limits) -> Result<(), Error> {
+        self.callback.check(limits)?;
+        let periodic = self.period_slots != 0;
+        let argument = if periodic { "startSlot" } else { "triggerSlot" };
+        let (min, max) = (slot.saturating_add(limits.min_timer_slots), slot.saturating_add(limits.max_timer_slots));
+        if !(min..=max).contains(&self.start_slot) {
+            return Err(Error::InvalidSlot { argument, value: self.start_slot, min, max });
+        }
+        if periodic && !(limits.min_timer_slots..=limits.max_timer_slots).contains(&self.period_slots) {
+            let (min, max) = (limits.min_timer_slots, limits.max_timer_slots);
+            return Err(Error::InvalidSlot { argument: "periodSlots", value: self.period_slots, min, max });
+        }
+        if let Some(deadline) = self.deadline_slot {
+            if periodic {
+                return Err(Error::invalid("deadlineSlot", deadline, "absent for a periodic timer"));
+            }
+            if deadline < self.start_slot {
+                return Err(Error::InvalidSlot { argument: "deadlineSlot", value: deadline, min: self.start_slot, max: u64::MAX });
+            }
+        }
+        match self.catch_up {
+            CatchUp::All { max_ticks } if !(1..=64).contains(&max_ticks) => Err(Error::invalid("maxTicks", max_ticks, "in [1, 64]")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where a timer is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
+#[repr(u8)]
+pub enum TimerState {
+    /// Waits for its trigger slot.
+    Pending = 0,
+    /// Its callback is queued or running.
+    Executing = 1,
+    /// A one-shot timer whose callback succeeded.
+    Completed = 2,
+    /// Cancelled by its program or the host.
+    Cancelled = 3,
+    /// Could not run by its deadline.
+    Expired = 4,
+    /// A one-shot timer whose callback failed.
+    Failed = 5,
+}
+
+/// A timer as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// Its id.
+    pub id: u64,
+    /// What never changes.
+    pub spec: Arc<TimerSpec>,
+    /// The slot of the next tick, or of the last when it has finished.
+    pub trigger_slot: u64,
+    /// Where it is in its life.
+    pub state: TimerState,
+    /// Callbacks that ran, whether they succeeded or failed.
+    pub execution_count: u64,
+    /// Ticks that had no callback of their own.
+    pub missed_count: u64,
+    /// Queued or running tasks.
+    pub(crate) in_flight: u64,
+    pub(crate) finished_slot: u64,
+}
+
+/// One callback that a due timer asks for.
+pub(crate) struct Tick {
+    pub due_slot: u64,
+    /// Ticks that it stands for.
+    pub ticks: u64,
+}
+
+impl Timer {
+    pub(crate) fn new(id: u64, spec: TimerSpec) -> Self {
+        Timer {
+            id,
+            trigger_slot: spec.start_slot,
+            spec: Arc::new(spec),
+            state: TimerState::Pending,
+            execution_count: 0,
+            missed_count: 0,
+            in_flight: 0,
+            finished_slot: 0,
+        }
+    }
+
+    /// Whether it still counts against its program's limit.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, TimerState::Pending | TimerState::Executing)
+    }
+
+    pub(crate) fn finish(&mut self, state: TimerState, slot: u64) {
+        self.state = state;
+        self.finished_slot = slot;
+        self.in_flight = 0;
+    }
+
+    /// Moves a due timer past `slot` and says which callbacks that takes, at most `room`, which is not 0.
+    pub(crate) fn fire(&mut self, slot: u64, room: u64) -> Vec<Tick> {
+        let first = self.trigger_slot;
+        let period = self.spec.period_slots;
+        if period == 0 {
+            return self.started(vec![Tick { due_slot: first, ticks: 1 }]);
+        }
+        let missed = (slot - first) / period;
+        let last = first + missed * period;
+        self.trigger_slot = last.saturating_add(period);
+        match self.spec.catch_up {
+            CatchUp::Once => {
+                self.missed_count += missed;
+                self.started(vec![Tick { due_slot: first, ticks: missed + 1 }])
+            }
+            CatchUp::Skip if last != slot => {
+                self.missed_count += missed + 1;
+                Vec::new()
+            }
+            CatchUp::Skip => {
+                self.missed_count += missed;
+                self.started(vec![Tick { due_slot: last, ticks: 1 }])
+            }
+            CatchUp::All { max_ticks } => {
+                let count = max_ticks.min(missed + 1).min(room);
+                let rest = missed + 1 - count;
+                self.missed_count += rest;
+                let mut ticks: Vec<_> = (0..count).map(|k| Tick { due_slot: first + k * period, ticks: 1 }).collect();
+                ticks.last_mut().expect("count is at least 1").ticks += rest;
+                self.started(ticks)
+            }
+        }
+    }
+
+    fn started(&mut self, ticks: Vec<Tick>) -> Vec<Tick> {
+        self.state = TimerState::Executing;
+        self.in_flight = ticks.len() as u64;
+        ticks
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Timers {
+    timers: BTreeMap<u64, Timer>,
+    /// Pending timers by (trigger slot, id).
+    due: BTreeSet<(u64, u64)>,
+    live: HashMap<Address, u64>,
+    finished: Vec<u64>,
+    created: Vec<u64>,
+    dirty: Vec<u64>,
+}
+
+impl Timers {
+    pub fn get(&self, id: u64) -> Option<&Timer> {
+        self.timers.get(&id)
+    }
+
+    pub fn of_program(&self, program: Address) -> impl Iterator<Item = &Timer> {
+        self.timers.values().filter(move |timer| timer.spec.callback.program == program)
+    }
+
+    pub fn live(&self, program: &Address) -> u64 {
+        self.live.get(program).copied().unwrap_or(0)
+    }
+
+    pub fn active(&self) -> u64 {
+        self.live.values().sum()
+    }
+
+    /// Adds a timer or replaces it by its new state.
+    pub fn put(&mut self, timer: Timer) {
+        let (id, program) = (timer.id, timer.spec.callback.program);
+        let due = (timer.trigger_slot, id);
+        let (live, pending) = (timer.is_live(), timer.state == TimerState::Pending);
+        let was_live = match self.timers.insert(id, timer) {
+            Some(old) => {
+                self.due.remove(&(old.trigger_slot, id));
+                old.is_live()
+            }
+            None => {
+                self.created.push(id);
+                false
+            }
+        };
+        if pending {
+            self.due.insert(due);
+        }
+        match (was_live, live) {
+            (false, true) => *self.live.entry(program).or_default() += 1,
+            (true, false) => {
+                let count = self.live.get_mut(&program).expect("a live timer was counted");
+                *count -= 1;
+                if *count == 0 {
+                    self.live.remove(&program);
+                }
+                self.finished.push(id);
+            }
+            // Created and cancelled by one invocation.
+            (false, false) => self.finished.push(id),
+            (true, true) => {}
+        }
+        self.dirty.push(id);
+    }
+
+    /// The timers due at `slot`, by (trigger slot, id).
+    pub fn due(&self, slot: u64) -> Vec<u64> {
+        self.due.range(..=(slot, u64::MAX)).map(|(_, id)| *id).collect()
+    }
+
+    /// Forgets the timers that finished before `slot`.
+    pub fn clean_up(&mut self, slot: u64) {
+        let (timers, dirty) = (&mut self.timers, &mut self.dirty);
+        self.finished.retain(|id| {
+            let keep = timers[id].finished_slot >= slot;
+            if !keep {
+                timers.remove(id);
+                dirty.push(*id);
+            }
+            keep
+        });
+    }
+
+    pub fn delta(&self, delta: &mut Delta) {
+        delta.changed("new timer", &self.created, |id| self.timers.get(id).map(|timer| &*timer.spec));
+        delta.changed("timer", &self.dirty, |id| {
+            self.timers
+                .get(id)
+                .map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight, timer.finished_slot))
+        });
+    }
+
+    pub fn sealed(&mut self) {
+        self.created.clear();
+        self.dirty.clear();
+    }
+}
