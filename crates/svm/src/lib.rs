@@ -1,0 +1,167 @@
+//! Runs the callbacks of an [`Engine`] in the Solana virtual machine.
+//!
+//! An [`Svm`] is an engine, the programs it may run, and the threads that run them. Everything that knows Agave's types is in
+//! the private module `runtime`: that interface changes with every release, and nothing else here should have to.
+
+mod parallel;
+mod runtime;
+
+pub use async_bpf_engine::*;
+pub use runtime::LoadError;
+
+use parallel::Workers;
+use runtime::{Runtime, SlotEnvironment};
+
+/// What an [`Svm`] is created with.
+#[derive(Clone, Debug, Default)]
+pub struct SvmConfig {
+    /// The engine.
+    pub engine: Config,
+    /// Threads that run callbacks; with 1, the calling thread runs them itself. Results do not depend on it.
+    pub workers: usize,
+}
+
+/// The most worker threads.
+pub const MAX_WORKERS: usize = 256;
+
+/// An engine whose programs are real.
+pub struct Svm {
+    engine: Engine,
+    runtime: Runtime,
+    /// Sysvars of the current slot.
+    slot: SlotEnvironment,
+    workers: Workers,
+}
+
+/// Why a program was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddProgramError {
+    /// The file is not a program that can run here.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
+
+impl Svm {
+    /// An engine with the built-in programs and sysvars of a new cluster.
+    pub fn new(config: SvmConfig) -> Result<Self, Error> {
+        if config.workers == 0 || config.workers > MAX_WORKERS {
+            return Err(Error::InvalidArgument {
+                argument: "workers",
+                value: config.workers.to_string(),
+                expected: format!("in [1, {MAX_WORKERS}]"),
+            });
+        }
+        let mut engine = Engine::new(config.engine)?;
+        let runtime = Runtime::new();
+        for (address, account) in runtime::builtin_accounts() {
+            engine.set_account(address, Some(account))?;
+        }
+        for (address, code) in runtime::invocable_builtins() {
+            engine.add_program(address, code, Vec::new())?;
+        }
+        engine.seal_genesis();
+        let slot = runtime.slot_environment(engine.slot(), engine.unix_timestamp());
+        Ok(Svm { engine, runtime, slot, workers: Workers::new(config.workers) })
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The engine, for everything that does not run a program.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Verifies and compiles a program, and puts its accounts in place as the upgradeable loader would, without an upgrade authority.
+    pub fn add_program(&mut self, address: Address, elf: &[u8]) -> Result<(), AddProgramError> {
+        if runtime::is_reserved(&address) {
+            return Err(reserved(address).into());
+        }
+        let program = self.runtime.load(elf)?;
+        self.engine.add_program(address, program.code_hash(), runtime::program_accounts(address, elf))?;
+        self.runtime.insert(address, program);
+        Ok(())
+    }
+
+    /// Removes a program and its accounts. What it had armed stays, and fails with UNKNOWN_PROGRAM when it is due.
+    pub fn remove_program(&mut self, address: Address) -> Result<(), Error> {
+        if runtime::is_reserved(&address) {
+            return Err(reserved(address));
+        }
+        self.engine.remove_program(address, &runtime::program_account_addresses(address))?;
+        self.runtime.remove(&address);
+        Ok(())
+    }
+
+    /// Sysvars are made when somebody needs them: most slots run nothing.
+    fn enter_slot(&mut self) {
+        let (slot, time) = (self.engine.slot(), self.engine.unix_timestamp());
+        if !self.slot.is_of(slot, time) {
+            self.slot = self.runtime.slot_environment(slot, time);
+        }
+    }
+
+    /// An account as programs see it, sysvars included.
+    pub fn account(&mut self, address: &Address) -> Option<Account> {
+        self.enter_slot();
+        self.slot.sysvar_account(address).or_else(|| self.engine.account(address).cloned())
+    }
+
+    /// Replaces an account. Sysvars and built-in programs cannot be replaced.
+    pub fn set_account(&mut self, address: Address, account: Option<Account>) -> Result<(), Error> {
+        if runtime::is_reserved(&address) {
+            return Err(reserved(address));
+        }
+        self.engine.set_account(address, account)
+    }
+
+    /// Hands in account states for the next slot.
+    pub fn update_accounts(&mut self, updates: Vec<AccountUpdate>) -> Result<(), Error> {
+        if let Some(update) = updates.iter().find(|update| runtime::is_reserved(&update.address)) {
+            return Err(reserved(update.address));
+        }
+        self.engine.update_accounts(updates)
+    }
+
+    /// Processes one slot.
+    pub fn process_slot(&mut self, input: SlotInput) -> Result<SlotReport, Error> {
+        let mut progress = self.engine.step(input)?;
+        loop {
+            match progress {
+                Progress::Report(report) => return Ok(report),
+                Progress::Batch => {
+                    self.enter_slot();
+                    let executions = self.workers.run(&self.engine, &self.runtime, &self.slot);
+                    progress = self.engine.commit(executions);
+                }
+            }
+        }
+    }
+
+    /// Runs one instruction now, as the host.
+    pub fn invoke(&mut self, callback: Callback) -> Result<Outcome, Error> {
+        let task = self.engine.begin_invoke(callback)?;
+        self.enter_slot();
+        let execution = self.runtime.execute(&self.engine, &self.slot, &task, self.engine.invoke_stage(&task));
+        Ok(self.engine.commit_invoke(&task, execution))
+    }
+
+    /// Makes the next call of a syscall panic inside the runtime, to test that nobody notices but the caller.
+    #[doc(hidden)]
+    pub fn testing_panic_in_syscall(&self, name: &str) {
+        self.runtime.testing_panic_in_syscall(name);
+    }
+}
+
+fn reserved(address: Address) -> Error {
+    Error::InvalidArgument {
+        argument: "address",
+        value: address.to_string(),
+        expected: "neither a sysvar nor a built-in program; time is set with processSlot(slot, { unixTimestamp })".into(),
+    }
+}

@@ -1,0 +1,100 @@
+//! Which tasks of a batch run at the same time, and on which threads.
+//!
+//! A group is the longest run of tasks, from the front of the batch, in which no two share an account that either may write.
+//! Its tasks run at the same time; the engine then takes their outcomes in order. What tasks do to each other through timers,
+//! watchers and ring buffers the engine notices itself, and hands such a task out again.
+
+use crate::{
+    Address, Engine, Execution, Task,
+    runtime::{Runtime, SlotEnvironment},
+};
+use rayon::prelude::*;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    thread::{Builder, JoinHandle},
+};
+
+/// CPI nests runtime frames, and an unoptimised build has large ones.
+const STACK_SIZE: usize = 8 << 20;
+/// Bounds the work that is lost when a task has to run again.
+const MAX_GROUP: usize = 1024;
+
+pub(crate) enum Workers {
+    /// The calling thread.
+    Caller,
+    Pool(Pool),
+}
+
+pub(crate) struct Pool {
+    /// `None` only while dropping.
+    pool: Option<rayon::ThreadPool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    pub fn new(count: usize) -> Self {
+        if count == 1 {
+            return Workers::Caller;
+        }
+        let mut threads = Vec::with_capacity(count);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .spawn_handler(|thread| {
+                let name = format!("async-bpf-{}", thread.index());
+                threads.push(Builder::new().name(name).stack_size(STACK_SIZE).spawn(|| thread.run())?);
+                Ok(())
+            })
+            .build();
+        match pool {
+            Ok(pool) => Workers::Pool(Pool { pool: Some(pool), threads }),
+            // The system has no threads to give: slower, and the same results.
+            Err(_) => Workers::Caller,
+        }
+    }
+
+    /// Runs the first tasks of the engine's batch, which is not empty.
+    pub fn run(&self, engine: &Engine, runtime: &Runtime, slot: &SlotEnvironment) -> Vec<Execution> {
+        let batch = engine.batch();
+        let execute = |index: usize| {
+            let task: &Task = &batch[index];
+            runtime.execute(engine, slot, task, engine.stage(index))
+        };
+        let group = match self {
+            Workers::Caller => 1,
+            Workers::Pool(_) => independent(batch),
+        };
+        match self {
+            Workers::Pool(Pool { pool: Some(pool), .. }) if group > 1 => pool.install(|| (0..group).into_par_iter().map(execute).collect()),
+            _ => vec![execute(0)],
+        }
+    }
+}
+
+/// How many tasks from the front can run at the same time.
+fn independent(batch: &[Arc<Task>]) -> usize {
+    let mut writes: HashMap<Address, bool> = HashMap::new();
+    for (index, task) in batch.iter().take(MAX_GROUP).enumerate() {
+        let accounts = &task.callback.accounts;
+        let conflict = accounts.iter().any(|meta| writes.get(&meta.address).is_some_and(|written| *written || meta.writable));
+        if conflict {
+            return index;
+        }
+        for meta in accounts {
+            *writes.entry(meta.address).or_default() |= meta.writable;
+        }
+    }
+    batch.len().min(MAX_GROUP)
+}
+
+/// Dropping a rayon pool does not wait for its threads, but unloading the code they run, or the environment of a Node worker,
+/// must not happen under them.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        drop(self.pool.take());
+        for thread in self.threads.drain(..) {
+            // A panic in it has already become a failed outcome.
+            let _ = thread.join();
+        }
+    }
+}
