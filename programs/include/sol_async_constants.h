@@ -1,0 +1,82 @@
+/* Error codes, limits and numbers of async-bpf. Generated from crates/engine; do not edit. */
+
+/* What went wrong, as a number that programs can compare. */
+#define SOL_ASYNC_SUCCESS 0
+#define SOL_ASYNC_NULL_POINTER 1
+#define SOL_ASYNC_INVALID_TIMER 2
+#define SOL_ASYNC_INVALID_WATCHER 3
+#define SOL_ASYNC_MAX_TIMERS 4
+#define SOL_ASYNC_MAX_WATCHERS 5
+#define SOL_ASYNC_INVALID_SLOT 6
+#define SOL_ASYNC_SHUTDOWN 7
+#define SOL_ASYNC_INVALID_BUFFER 8
+#define SOL_ASYNC_BUFFER_FULL 9
+#define SOL_ASYNC_MAX_BUFFERS 10
+#define SOL_ASYNC_INVALID_ARGUMENT 11
+#define SOL_ASYNC_QUEUE_FULL 12
+#define SOL_ASYNC_OUTPUT_TOO_SMALL 13
+#define SOL_ASYNC_BUFFER_NOT_ACTIVE 14
+#define SOL_ASYNC_UNKNOWN_PROGRAM 15
+#define SOL_ASYNC_EXECUTION_FAILED 16
+#define SOL_ASYNC_CORRUPT_STATE 17
+#define SOL_ASYNC_ENGINE_BUSY 18
+
+/* When a watcher fires. */
+#define SOL_ASYNC_TRIGGER_ANY_CHANGE 0
+#define SOL_ASYNC_TRIGGER_LAMPORT_CHANGE 1
+#define SOL_ASYNC_TRIGGER_DATA_CHANGE 2
+#define SOL_ASYNC_TRIGGER_OWNER_CHANGE 3
+#define SOL_ASYNC_TRIGGER_THRESHOLD_ABOVE 4
+#define SOL_ASYNC_TRIGGER_THRESHOLD_BELOW 5
+#define SOL_ASYNC_TRIGGER_PATTERN_MATCH 6
+
+/* Where a task queues. */
+#define SOL_ASYNC_PRIORITY_LOW 0
+#define SOL_ASYNC_PRIORITY_NORMAL 1
+#define SOL_ASYNC_PRIORITY_HIGH 2
+#define SOL_ASYNC_PRIORITY_CRITICAL 3
+
+/* Where a timer is in its life. */
+#define SOL_ASYNC_TIMER_PENDING 0
+#define SOL_ASYNC_TIMER_EXECUTING 1
+#define SOL_ASYNC_TIMER_COMPLETED 2
+#define SOL_ASYNC_TIMER_CANCELLED 3
+#define SOL_ASYNC_TIMER_EXPIRED 4
+#define SOL_ASYNC_TIMER_FAILED 5
+
+/* What a ring buffer allows: ACTIVE push and pop, DRAINING pop only, PAUSED and CLOSED neither. */
+#define SOL_ASYNC_RING_ACTIVE 0
+#define SOL_ASYNC_RING_PAUSED 1
+#define SOL_ASYNC_RING_CLOSED 2
+#define SOL_ASYNC_RING_DRAINING 3
+
+/* What another program may do with a ring buffer; add them up. */
+#define SOL_ASYNC_RIGHT_READ 1
+#define SOL_ASYNC_RIGHT_WRITE 2
+
+/* What a periodic timer does about ticks in skipped slots: fire once and count them, fire for each, or skip them. */
+#define SOL_ASYNC_CATCH_UP_ONCE 0
+#define SOL_ASYNC_CATCH_UP_ALL 1
+#define SOL_ASYNC_CATCH_UP_SKIP 2
+
+/* What asked for an invocation. */
+#define SOL_ASYNC_KIND_INVOKE 0
+#define SOL_ASYNC_KIND_TIMER 1
+#define SOL_ASYNC_KIND_WATCHER 2
+#define SOL_ASYNC_KIND_TASK 3
+
+/* Limits, as they are unless the host sets others. */
+#define SOL_ASYNC_MAX_TIMERS_PER_PROGRAM 16
+#define SOL_ASYNC_MAX_WATCHERS_PER_PROGRAM 32
+#define SOL_ASYNC_MAX_SCHEDULED_TASKS 1024
+#define SOL_ASYNC_MIN_TIMER_SLOTS 1
+#define SOL_ASYNC_MAX_TIMER_SLOTS 1000000
+#define SOL_ASYNC_MAX_RING_BUFFERS_PER_PROGRAM 8
+#define SOL_ASYNC_MIN_RING_BUFFER_SIZE 64
+#define SOL_ASYNC_DEFAULT_RING_BUFFER_SIZE 4096
+#define SOL_ASYNC_MAX_RING_BUFFER_SIZE 1048576
+#define SOL_ASYNC_MAX_CALLBACK_DATA_LEN 1024
+#define SOL_ASYNC_MAX_CALLBACK_ACCOUNTS 64
+#define SOL_ASYNC_MAX_COMPUTE_BUDGET 1400000
+#define SOL_ASYNC_MAX_PATTERN_LEN 64
+#define SOL_ASYNC_SLOT_COMPUTE_LIMIT 60000000
