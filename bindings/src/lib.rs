@@ -1,0 +1,122 @@
+//! The Node-API addon: engines behind handles, and one call that takes a request and returns a reply.
+//!
+//! Both are bytes, in borsh; [`wire`] defines them, and `bindings/ts/wire.ts` is the other side. Everything typed, checked and
+//! documented for JavaScript is in TypeScript. No call throws: what went wrong is part of the reply.
+
+#![allow(missing_docs, reason = "the public documentation is in TypeScript")]
+
+mod wire;
+
+use async_bpf_svm::{AddProgramError, Config, ErrorCode, Limits, Svm, SvmConfig};
+use napi::{
+    Env,
+    bindgen_prelude::{Object, Result, Uint8Array},
+};
+use napi_derive::napi;
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+use wire::{OpenRequest, Request, Response};
+
+#[derive(Default)]
+struct Engines {
+    engines: HashMap<u32, Svm>,
+    last_handle: u32,
+}
+
+thread_local! {
+    /// The engines of one Node environment: each has a thread of its own. Handles are never used twice.
+    static ENGINES: RefCell<Engines> = RefCell::default();
+}
+
+#[napi(module_exports)]
+pub fn on_load(_exports: Object, env: Env) -> Result<()> {
+    // Worker threads must be gone before the environment is: dropping an engine waits for its own.
+    env.add_env_cleanup_hook((), |()| ENGINES.with_borrow_mut(|all| all.engines.clear()))?;
+    Ok(())
+}
+
+/// Creates an engine; the reply holds its handle.
+#[napi]
+pub fn open(request: &[u8]) -> Uint8Array {
+    reply(|| {
+        let OpenRequest { workers, start_slot, start_timestamp, limits } = wire::decode(request)?;
+        let mut engine = Config { start_slot, start_timestamp, limits: Limits::default() };
+        for (key, value) in limits {
+            engine.limits.set(&key, value)?;
+        }
+        let svm = Svm::new(SvmConfig { engine, workers: workers as usize })?;
+        let handle = ENGINES.with_borrow_mut(|all| {
+            all.last_handle += 1;
+            all.engines.insert(all.last_handle, svm);
+            all.last_handle
+        });
+        Ok(Response::of(&handle))
+    })
+}
+
+/// Makes one request of an engine.
+#[napi]
+pub fn call(handle: u32, request: &[u8]) -> Uint8Array {
+    reply(|| {
+        let request: Request = wire::decode(request)?;
+        ENGINES.with_borrow_mut(|all| match all.engines.get_mut(&handle) {
+            Some(svm) => request.run(svm),
+            None => Err(Refusal::closed()),
+        })
+    })
+}
+
+/// Drops an engine. Says whether there was one.
+#[napi]
+pub fn close(handle: u32) -> bool {
+    // Taken out first, so that waiting for its threads does not hold the table.
+    let svm = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle));
+    svm.is_some()
+}
+
+/// For tests: the next call of this syscall panics.
+#[napi(js_name = "TESTING_panicInSyscall")]
+pub fn testing_panic_in_syscall(handle: u32, name: String) {
+    ENGINES.with_borrow(|all| {
+        if let Some(svm) = all.engines.get(&handle) {
+            svm.testing_panic_in_syscall(&name);
+        }
+    });
+}
+
+/// Why a request was not carried out.
+pub(crate) struct Refusal {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+impl Refusal {
+    fn closed() -> Self {
+        Refusal { code: ErrorCode::Shutdown, message: "the engine is closed; create a new one".into() }
+    }
+}
+
+impl From<async_bpf_svm::Error> for Refusal {
+    fn from(error: async_bpf_svm::Error) -> Self {
+        Refusal { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<AddProgramError> for Refusal {
+    fn from(error: AddProgramError) -> Self {
+        match error {
+            AddProgramError::Engine(error) => error.into(),
+            AddProgramError::Load(error) => Refusal { code: ErrorCode::InvalidArgument, message: format!("elf is not usable: {error}") },
+        }
+    }
+}
+
+fn reply(run: impl FnOnce() -> std::result::Result<Response, Refusal>) -> Uint8Array {
+    let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err(Refusal { code: ErrorCode::ExecutionFailed, message: "the addon panicked; this is a defect of async-bpf, please report it".into() })
+    });
+    Uint8Array::new(wire::encode(result))
+}

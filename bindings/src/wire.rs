@@ -1,0 +1,188 @@
+//! What crosses the boundary to JavaScript, in borsh. `bindings/ts/wire.ts` writes the requests and reads the replies.
+
+use crate::Refusal;
+use async_bpf_svm::{
+    Account, AccountUpdate, Address, Call, Callback, Caller, ErrorCode, RingReader, RingState, SlotInput, SlotReport, Svm, Timer, TimerSpec,
+    TimerState, Watcher, WatcherSpec,
+};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+#[derive(BorshDeserialize)]
+pub struct OpenRequest {
+    pub workers: u32,
+    pub start_slot: u64,
+    pub start_timestamp: i64,
+    pub limits: Vec<(String, u64)>,
+}
+
+/// The order of the variants is the protocol: only append.
+#[derive(BorshDeserialize)]
+pub enum Request {
+    AddProgram { address: Address, elf: Vec<u8> },
+    RemoveProgram { address: Address },
+    SetAccount { address: Address, account: Account },
+    GetAccount { address: Address },
+    UpdateAccounts { updates: Vec<AccountUpdate> },
+    Invoke { callback: Callback },
+    ProcessSlot { slot: u64, unix_timestamp: Option<i64> },
+    Call { caller: Caller, call: Call },
+    GetTimer { id: u64 },
+    TimersOfProgram { program: Address },
+    GetWatcher { id: u64 },
+    WatchersOfAccount { account: Address },
+    GetRing { id: u64 },
+    DrainRing { id: u64, max: u32 },
+    Stats,
+    Slot,
+    StateHash,
+    Drain,
+}
+
+/// The bytes of a successful reply.
+pub struct Response(Vec<u8>);
+
+impl Response {
+    pub fn of(value: &impl BorshSerialize) -> Self {
+        Response(borsh::to_vec(value).expect("writing to memory cannot fail"))
+    }
+
+    fn empty() -> Self {
+        Response(Vec::new())
+    }
+}
+
+#[derive(BorshSerialize)]
+struct TimerInfo<'a> {
+    id: u64,
+    spec: &'a TimerSpec,
+    trigger_slot: u64,
+    state: TimerState,
+    execution_count: u64,
+    missed_count: u64,
+}
+
+impl<'a> From<&'a Timer> for TimerInfo<'a> {
+    fn from(timer: &'a Timer) -> Self {
+        let Timer { id, spec, trigger_slot, state, execution_count, missed_count, .. } = timer;
+        TimerInfo { id: *id, spec, trigger_slot: *trigger_slot, state: *state, execution_count: *execution_count, missed_count: *missed_count }
+    }
+}
+
+#[derive(BorshSerialize)]
+struct WatcherInfo<'a> {
+    id: u64,
+    spec: &'a WatcherSpec,
+    active: bool,
+    min_slots_between_triggers: u64,
+    trigger_count: u64,
+    suppressed_count: u64,
+    last_trigger_slot: Option<u64>,
+}
+
+impl<'a> From<&'a Watcher> for WatcherInfo<'a> {
+    fn from(watcher: &'a Watcher) -> Self {
+        WatcherInfo {
+            id: watcher.id,
+            spec: &watcher.spec,
+            active: watcher.active,
+            min_slots_between_triggers: watcher.min_slots_between_triggers,
+            trigger_count: watcher.trigger_count,
+            suppressed_count: watcher.suppressed_count,
+            last_trigger_slot: watcher.last_trigger_slot,
+        }
+    }
+}
+
+#[derive(BorshSerialize)]
+struct RingInfo {
+    id: u64,
+    owner: Address,
+    capacity: u64,
+    used: u64,
+    entries: u64,
+    state: RingState,
+    reader: RingReader,
+    next_sequence: u64,
+}
+
+/// The head first: JavaScript reads the outcomes only when somebody looks at them.
+fn slot_report(report: &SlotReport) -> Response {
+    let head = (
+        report.slot,
+        report.timers_fired,
+        report.watchers_triggered,
+        report.tasks_queued,
+        report.tasks_pending,
+        report.units_consumed,
+        report.state_hash,
+    );
+    Response::of(&(head, &report.outcomes))
+}
+
+impl Request {
+    pub fn run(self, svm: &mut Svm) -> Result<Response, Refusal> {
+        let engine = svm.engine();
+        Ok(match self {
+            Request::AddProgram { address, elf } => {
+                svm.add_program(address, &elf)?;
+                Response::empty()
+            }
+            Request::RemoveProgram { address } => {
+                svm.remove_program(address)?;
+                Response::empty()
+            }
+            Request::SetAccount { address, account } => {
+                svm.set_account(address, Some(account))?;
+                Response::empty()
+            }
+            Request::GetAccount { address } => Response::of(&svm.account(&address)),
+            Request::UpdateAccounts { updates } => {
+                svm.update_accounts(updates)?;
+                Response::empty()
+            }
+            Request::Invoke { callback } => Response::of(&svm.invoke(callback)?),
+            Request::ProcessSlot { slot, unix_timestamp } => slot_report(&svm.process_slot(SlotInput { slot, unix_timestamp })?),
+            Request::Call { caller, call } => Response::of(&svm.engine_mut().call(caller, call)?),
+            Request::GetTimer { id } => Response::of(&engine.timer(id).map(TimerInfo::from)),
+            Request::TimersOfProgram { program } => Response::of(&engine.timers_of(program).map(TimerInfo::from).collect::<Vec<_>>()),
+            Request::GetWatcher { id } => Response::of(&engine.watcher(id).map(WatcherInfo::from)),
+            Request::WatchersOfAccount { account } => Response::of(&engine.watchers_of(&account).map(WatcherInfo::from).collect::<Vec<_>>()),
+            Request::GetRing { id } => Response::of(&engine.ring(id).map(|(header, entries)| RingInfo {
+                id,
+                owner: header.owner,
+                capacity: header.capacity,
+                used: header.used,
+                entries,
+                state: header.state,
+                reader: header.reader,
+                next_sequence: header.next_sequence,
+            })),
+            Request::DrainRing { id, max } => Response::of(&svm.engine_mut().drain_ring(id, max as usize)?),
+            Request::Stats => Response::of(&engine.stats()),
+            Request::Slot => Response::of(&engine.slot()),
+            Request::StateHash => Response::of(&engine.state_hash()),
+            Request::Drain => {
+                svm.engine_mut().drain()?;
+                Response::empty()
+            }
+        })
+    }
+}
+
+pub fn decode<T: BorshDeserialize>(bytes: &[u8]) -> Result<T, Refusal> {
+    borsh::from_slice(bytes).map_err(|error| Refusal {
+        code: ErrorCode::InvalidArgument,
+        message: format!("the request is not readable, so the addon and its TypeScript are of different versions: {error}"),
+    })
+}
+
+/// A reply begins with the error code; 0 is followed by the response, anything else by the message.
+pub fn encode(result: Result<Response, Refusal>) -> Vec<u8> {
+    match result {
+        Ok(Response(mut bytes)) => {
+            bytes.insert(0, ErrorCode::Success as u8);
+            bytes
+        }
+        Err(Refusal { code, message }) => borsh::to_vec(&(code, message)).expect("writing to memory cannot fail"),
+    }
+}

@@ -1,0 +1,137 @@
+/** Turns what JavaScript passes into what the engine takes, or says what is wrong with it. */
+
+import bs58 from 'bs58';
+import { invalidArgument } from './errors.js';
+
+/** A base58 string (what `@solana/kit` calls `Address`), 32 bytes, or anything with `toBytes()`, such as a web3.js `PublicKey`. */
+export type AddressLike = string | Uint8Array | { toBytes(): Uint8Array };
+
+/** A u64: a bigint, or a non-negative safe integer. */
+export type U64Like = bigint | number;
+
+/**
+ * An account of an instruction: an address alone is read-only and does not sign. Understands what `@solana/kit`
+ * (`{ address, role }`) and web3.js (`{ pubkey, isSigner, isWritable }`) use.
+ */
+export type AccountMetaLike =
+  | AddressLike
+  | { address: AddressLike; isSigner?: boolean; isWritable?: boolean }
+  | { address: AddressLike; role: 0 | 1 | 2 | 3 }
+  | { pubkey: AddressLike; isSigner?: boolean; isWritable?: boolean };
+
+export interface AccountMeta {
+  address: Uint8Array;
+  signer: boolean;
+  writable: boolean;
+}
+
+const U64_MAX = 2n ** 64n - 1n;
+const I64_MIN = -(2n ** 63n);
+const I64_MAX = 2n ** 63n - 1n;
+
+/** Decoding base58 costs more than most calls, and the same few addresses come again and again. */
+const decoded = new Map<string, Uint8Array>();
+const MAX_DECODED = 4096;
+
+export function toAddress(value: unknown, argument: string): Uint8Array {
+  const bytes = typeof value === 'string' ? fromBase58(value) : value instanceof Uint8Array ? value : fromObject(value);
+  if (bytes?.length !== 32) {
+    throw invalidArgument(argument, value, 'an address: a base58 string of 32 bytes, 32 bytes, or an object with toBytes()');
+  }
+  return bytes;
+}
+
+function fromBase58(text: string): Uint8Array | undefined {
+  const known = decoded.get(text);
+  if (known) return known;
+  // 32 bytes have 32 to 44 digits; longer text is not worth the quadratic time.
+  const bytes = text.length <= 44 ? bs58.decodeUnsafe(text) : undefined;
+  if (bytes?.length === 32) {
+    if (decoded.size >= MAX_DECODED) decoded.clear();
+    decoded.set(text, bytes);
+  }
+  return bytes;
+}
+
+function fromObject(value: unknown): Uint8Array | undefined {
+  if (typeof value !== 'object' || value === null || !('toBytes' in value) || typeof value.toBytes !== 'function') return undefined;
+  const bytes: unknown = value.toBytes();
+  return bytes instanceof Uint8Array ? bytes : undefined;
+}
+
+export function addressString(bytes: Uint8Array): string {
+  return bs58.encode(bytes);
+}
+
+export function toU64(value: unknown, argument: string): bigint {
+  const integer = toInteger(value);
+  if (integer === undefined || integer < 0n || integer > U64_MAX) {
+    throw invalidArgument(argument, value, 'a bigint in [0, 2^64 - 1] or a non-negative safe integer');
+  }
+  return integer;
+}
+
+export function toI64(value: unknown, argument: string): bigint {
+  const integer = toInteger(value);
+  if (integer === undefined || integer < I64_MIN || integer > I64_MAX) {
+    throw invalidArgument(argument, value, 'a bigint in [-2^63, 2^63 - 1] or a safe integer');
+  }
+  return integer;
+}
+
+function toInteger(value: unknown): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  return Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
+}
+
+export function toBytes(value: unknown, argument: string): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw invalidArgument(argument, value, 'a Uint8Array');
+  return value;
+}
+
+export function toBoolean(value: unknown, argument: string): boolean {
+  if (typeof value !== 'boolean') throw invalidArgument(argument, value, 'true or false');
+  return value;
+}
+
+/** One of the numbers of a table such as `Priority`. */
+export function toMember(table: Readonly<Record<string, number>>, value: unknown, argument: string): number {
+  if (!Object.values(table).includes(value as number)) {
+    const known = Object.entries(table).map(([name, number]) => `${number} (${name})`);
+    throw invalidArgument(argument, value, `one of ${known.join(', ')}`);
+  }
+  return value as number;
+}
+
+export function toObject<T extends object>(value: T, argument: string): T {
+  if (typeof value !== 'object' || value === null) throw invalidArgument(argument, value, 'an object');
+  return value;
+}
+
+export function toArray<T>(value: Iterable<T>, argument: string): T[] {
+  if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) throw invalidArgument(argument, value, 'an array');
+  return [...value];
+}
+
+export function toAccountMetas(value: Iterable<AccountMetaLike>, argument: string): AccountMeta[] {
+  return toArray(value, argument).map((meta, index) => toAccountMeta(meta, `${argument}[${index}]`));
+}
+
+function toAccountMeta(meta: AccountMetaLike, argument: string): AccountMeta {
+  if (typeof meta === 'object' && meta !== null) {
+    if ('address' in meta && 'role' in meta) {
+      const role = toMember({ READONLY: 0, WRITABLE: 1, READONLY_SIGNER: 2, WRITABLE_SIGNER: 3 }, meta.role, `${argument}.role`);
+      return { address: toAddress(meta.address, `${argument}.address`), signer: role >= 2, writable: role % 2 === 1 };
+    }
+    const [key, address] = 'address' in meta ? ['address', meta.address] : 'pubkey' in meta ? ['pubkey', meta.pubkey] : [];
+    if (key !== undefined) {
+      const { isSigner = false, isWritable = false } = meta as { isSigner?: boolean; isWritable?: boolean };
+      return {
+        address: toAddress(address, `${argument}.${key}`),
+        signer: toBoolean(isSigner, `${argument}.isSigner`),
+        writable: toBoolean(isWritable, `${argument}.isWritable`),
+      };
+    }
+  }
+  return { address: toAddress(meta, argument), signer: false, writable: false };
+}

@@ -1,0 +1,29 @@
+/** The part that timers, watchers, tasks and invocations have in common. */
+
+import { toAccountMetas, toAddress, toBytes, toMember, toU64 } from './arguments.js';
+import { Priority } from './constants.js';
+import type { CallbackOptions } from './types.js';
+import type { WireCallback } from './wire.js';
+
+/** What an instruction of a Solana transaction gets when nobody asks for more. */
+const DEFAULT_COMPUTE_BUDGET = 200_000;
+
+export const NO_BYTES = new Uint8Array(0);
+
+export function toCallback(options: CallbackOptions): WireCallback {
+  const { programId, data = NO_BYTES, accounts = [], computeBudget = DEFAULT_COMPUTE_BUDGET } = options;
+  return {
+    program: toAddress(programId, 'programId'),
+    data: toBytes(data, 'data'),
+    accounts: toAccountMetas(accounts, 'accounts'),
+    computeBudget: toU64(computeBudget, 'computeBudget'),
+  };
+}
+
+export function toPriority(priority: Priority | undefined, otherwise: Priority): number {
+  return priority === undefined ? otherwise : toMember(Priority, priority, 'priority');
+}
+
+export function optionalU64(value: unknown, argument: string): bigint | undefined {
+  return value === undefined ? undefined : toU64(value, argument);
+}

@@ -1,0 +1,38 @@
+/** One engine behind its handle. */
+
+import { ErrorCode } from './constants.js';
+import { AsyncBpfError } from './errors.js';
+import { addon } from './native.js';
+import { Reader, Writer, type Caller } from './wire.js';
+
+export class Connection {
+  #handle: number | undefined;
+
+  constructor(open: Writer) {
+    this.#handle = Reader.reply(addon.open(open.finish())).u32();
+  }
+
+  get isClosed(): boolean {
+    return this.#handle === undefined;
+  }
+
+  /** Makes a request and returns a reader of the response. */
+  request(request: Writer): Reader {
+    if (this.#handle === undefined) throw new AsyncBpfError(ErrorCode.SHUTDOWN, 'the engine is closed; create a new one');
+    return Reader.reply(addon.call(this.#handle, request.finish()));
+  }
+
+  /** Makes a call and returns its value: the id of what it created, the length of what it read, else 0. */
+  call(caller: Caller, variant: number, write: (writer: Writer) => void): { value: bigint; bytes: Uint8Array } {
+    const request = Writer.call(caller, variant);
+    write(request);
+    const reader = this.request(request);
+    return { value: reader.u64(), bytes: reader.bytes() };
+  }
+
+  close(): void {
+    if (this.#handle === undefined) return;
+    addon.close(this.#handle);
+    this.#handle = undefined;
+  }
+}

@@ -1,0 +1,185 @@
+import { availableParallelism } from 'node:os';
+import { toAddress, toArray, toBoolean, toBytes, toI64, toObject, toU64, type AddressLike, type U64Like } from './arguments.js';
+import { NO_BYTES, optionalU64, toCallback } from './callbacks.js';
+import { Connection } from './connection.js';
+import { DEFAULT_LIMITS } from './constants.js';
+import { invalidArgument } from './errors.js';
+import * as replies from './replies.js';
+import { Rings } from './rings.js';
+import { Syscalls } from './syscalls.js';
+import { Tasks } from './tasks.js';
+import { Timers } from './timers.js';
+import type { AccountInfo, AccountInit, AccountUpdate, CallbackOptions, EngineOptions, Outcome, SlotOptions, SlotReport, Stats } from './types.js';
+import { Watchers } from './watchers.js';
+import { Request, Writer, type WireAccount } from './wire.js';
+
+const MAX_WORKERS = 256;
+const SYSTEM_PROGRAM = new Uint8Array(32);
+const OPTIONS = ['workers', 'startSlot', 'startTimestamp', 'limits', 'accounts'];
+
+/**
+ * Solana programs that act on their own.
+ *
+ * An engine holds accounts and programs; programs arm timers and watchers, and `processSlot` runs their callbacks in the Solana
+ * virtual machine. Given the same inputs, every engine gives the same outcomes and the same state hashes.
+ *
+ * Calls that are refused throw {@link AsyncBpfError} and change nothing. Programs that fail are outcomes. After `close`, every call
+ * throws SHUTDOWN.
+ */
+export class AsyncBpfEngine {
+  /** Callbacks at a future slot, once or periodically. */
+  readonly timers: Timers;
+  /** Callbacks when an account changes in a stated way. */
+  readonly watchers: Watchers;
+  /** Queues of byte entries between programs, and between programs and the host. */
+  readonly rings: Rings;
+  /** Invocations for the next slot. */
+  readonly tasks: Tasks;
+  readonly #connection: Connection;
+
+  /** Throws INVALID_ARGUMENT for an unknown option, or a limit outside its hard range. */
+  constructor(options: EngineOptions = {}) {
+    for (const key of Object.keys(toObject(options, 'options'))) {
+      if (!OPTIONS.includes(key)) throw invalidArgument('options', key, `made of ${OPTIONS.join(', ')}`);
+    }
+    const { workers = Math.max(1, availableParallelism() - 1), startSlot = 0, startTimestamp = 0, limits = {}, accounts = [] } = options;
+    if (!Number.isSafeInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
+      throw invalidArgument('workers', workers, `an integer in [1, ${MAX_WORKERS}]`);
+    }
+    const slot = toU64(startSlot, 'startSlot');
+    const timestamp = toI64(startTimestamp, 'startTimestamp');
+    const entries = Object.entries(toObject(limits, 'limits')).filter(([, value]) => value !== undefined);
+    const initial = toArray(accounts, 'accounts').map((account) => ({ address: toAddress(account.address, 'address'), ...toAccount(account) }));
+    const open = new Writer().u32(workers).u64(slot).i64(timestamp);
+    open.list(entries, ([key, value]) => open.string(key).u64(toU64(value, Object.hasOwn(DEFAULT_LIMITS, key) ? key : 'limits')));
+    this.#connection = new Connection(open);
+    this.timers = new Timers(this.#connection);
+    this.watchers = new Watchers(this.#connection);
+    this.rings = new Rings(this.#connection);
+    this.tasks = new Tasks(this.#connection);
+    try {
+      for (const { address, ...account } of initial) this.#setAccount(address, account);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Verifies and compiles a program, or replaces it. Its accounts are those of the upgradeable loader, without an upgrade authority.
+   *
+   * Throws INVALID_ARGUMENT, with the reason, for a file that is not a program or calls an unknown syscall.
+   */
+  addProgram(address: AddressLike, elf: Uint8Array): void {
+    const program = toAddress(address, 'address');
+    this.#connection.request(Writer.request(Request.AddProgram).raw(program).bytes(toBytes(elf, 'elf')));
+  }
+
+  /** Removes a program and its accounts. What it had armed stays, and fails with UNKNOWN_PROGRAM when due. Throws UNKNOWN_PROGRAM. */
+  removeProgram(address: AddressLike): void {
+    this.#connection.request(Writer.request(Request.RemoveProgram).raw(toAddress(address, 'address')));
+  }
+
+  /** Replaces an account now; 0 lamports removes it. Watchers see the change in the next slot. Throws INVALID_ARGUMENT. */
+  setAccount(address: AddressLike, account: AccountInit): void {
+    this.#setAccount(toAddress(address, 'address'), toAccount(toObject(account, 'account')));
+  }
+
+  /** An account as programs see it, sysvars included; `undefined` when it does not exist. */
+  getAccount(address: AddressLike): AccountInfo | undefined {
+    const bytes = toAddress(address, 'address');
+    return replies.account(this.#connection.request(Writer.request(Request.GetAccount).raw(bytes)), bytes);
+  }
+
+  /**
+   * Hands in account states for the next slot: all or, when one is refused, none. Within a slot they coalesce into the state
+   * before it and the last one. Throws INVALID_ARGUMENT.
+   */
+  updateAccounts(updates: Iterable<AccountUpdate>): void {
+    const all = toArray(updates, 'updates').map((update, index) => ({
+      address: toAddress(toObject(update, `updates[${index}]`).address, `updates[${index}].address`),
+      account: toAccount(update, `updates[${index}].`),
+      writeVersion: optionalU64(update.writeVersion, `updates[${index}].writeVersion`),
+    }));
+    const request = Writer.request(Request.UpdateAccounts);
+    request.list(all, ({ address, account, writeVersion }) => {
+      request.raw(address).account(account);
+      request.option(writeVersion, (version) => request.u64(version));
+    });
+    this.#connection.request(request);
+  }
+
+  /**
+   * Runs one instruction now, as the host, which may say who signed. What it changes is matched by watchers in the next slot.
+   *
+   * Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT. A program that fails is an outcome.
+   */
+  invoke(options: CallbackOptions): Outcome {
+    const callback = toCallback(toObject(options, 'options'));
+    return replies.outcome(this.#connection.request(Writer.request(Request.Invoke).callback(callback)));
+  }
+
+  /**
+   * Processes one slot: fires timers, applies account updates, matches watchers, runs tasks within the slot's compute limit.
+   *
+   * `slot` is above the current one; slots may be skipped. Throws INVALID_SLOT.
+   */
+  processSlot(slot: U64Like, options: SlotOptions = {}): SlotReport {
+    const { unixTimestamp } = toObject(options, 'options');
+    const request = Writer.request(Request.ProcessSlot).u64(toU64(slot, 'slot'));
+    const timestamp = unixTimestamp === undefined ? undefined : toI64(unixTimestamp, 'unixTimestamp');
+    request.option(timestamp, (seconds) => request.i64(seconds));
+    const report = replies.slotReport(this.#connection.request(request));
+    this.tasks.settle(report);
+    return report;
+  }
+
+  /** The calls of on-chain programs, with their names, arguments and codes, made on behalf of a program. */
+  syscalls(programId: AddressLike): Syscalls {
+    return new Syscalls(this.#connection, toAddress(programId, 'programId'));
+  }
+
+  /** Counts. */
+  stats(): Stats {
+    return replies.stats(this.#connection.request(Writer.request(Request.Stats)));
+  }
+
+  /** The slot that was processed last, or the start slot. */
+  get slot(): bigint {
+    return this.#connection.request(Writer.request(Request.Slot)).u64();
+  }
+
+  /** A digest, in hex, of the state and of the path to it: everything that affects what the engine will do. */
+  stateHash(): string {
+    return replies.hex(this.#connection.request(Writer.request(Request.StateHash)));
+  }
+
+  /** Takes no new work from now on: whatever creates something fails with SHUTDOWN. What is there runs on. */
+  drain(): void {
+    this.#connection.request(Writer.request(Request.Drain));
+  }
+
+  /** Frees the engine. Tasks that did not run reject with SHUTDOWN. Closing again does nothing. */
+  close(): void {
+    this.#connection.close();
+    this.tasks.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #setAccount(address: Uint8Array, account: WireAccount): void {
+    this.#connection.request(Writer.request(Request.SetAccount).raw(address).account(account));
+  }
+}
+
+function toAccount(account: AccountInit, path = ''): WireAccount {
+  const { lamports, data = NO_BYTES, owner = SYSTEM_PROGRAM, executable = false } = account;
+  return {
+    lamports: toU64(lamports, `${path}lamports`),
+    data: toBytes(data, `${path}data`),
+    owner: toAddress(owner, `${path}owner`),
+    executable: toBoolean(executable, `${path}executable`),
+  };
+}

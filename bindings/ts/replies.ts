@@ -1,0 +1,179 @@
+/** Replies of the addon as the objects of the public API. */
+
+import { addressString } from './arguments.js';
+import type { ErrorCode, Priority, RingState, TimerState, WatcherTrigger } from './constants.js';
+import { errorName } from './errors.js';
+import type { AccountInfo, AccountMetaInfo, Address, Outcome, OutcomeError, RingEntry, RingInfo, SlotReport, Source, Stats, TimerInfo, WatcherInfo } from './types.js';
+import type { Reader } from './wire.js';
+
+const SOURCE_KINDS = ['invoke', 'timer', 'watcher', 'task'] as const;
+const STATUSES = ['committed', 'failed', 'expired'] as const;
+const READERS = ['program', 'host'] as const;
+
+export function address(reader: Reader): Address {
+  return addressString(reader.raw(32));
+}
+
+export function hex(reader: Reader): string {
+  return Buffer.from(reader.raw(32)).toString('hex');
+}
+
+export function account(reader: Reader, addressBytes: Uint8Array): AccountInfo | undefined {
+  return reader.option(() => ({
+    address: addressString(addressBytes),
+    lamports: reader.u64(),
+    data: reader.bytes(),
+    owner: address(reader),
+    executable: reader.bool(),
+  }));
+}
+
+function callback(reader: Reader) {
+  const programId = address(reader);
+  const data = reader.bytes();
+  const accounts = reader.list((): AccountMetaInfo => ({ address: address(reader), isSigner: reader.bool(), isWritable: reader.bool() }));
+  return { programId, data, accounts, computeBudget: reader.u64() };
+}
+
+export function timer(reader: Reader): TimerInfo {
+  const id = reader.u64();
+  const { programId, data, accounts, computeBudget } = callback(reader);
+  reader.u64(); // start slot
+  const periodSlots = reader.u64();
+  const deadlineSlot = reader.option(() => reader.u64());
+  // Catch-up: its bound follows in one variant.
+  if (reader.u8() === 1) reader.u64();
+  const priority = reader.u8() as Priority;
+  return {
+    id,
+    programId,
+    mode: periodSlots > 0n ? 'periodic' : deadlineSlot === undefined ? 'one-shot' : 'deadline',
+    triggerSlot: reader.u64(),
+    periodSlots,
+    ...(deadlineSlot === undefined ? {} : { deadlineSlot }),
+    state: reader.u8() as TimerState,
+    executionCount: reader.u64(),
+    missedCount: reader.u64(),
+    data,
+    accounts,
+    computeBudget,
+    priority,
+  };
+}
+
+export function watcher(reader: Reader): WatcherInfo {
+  const id = reader.u64();
+  const { programId, data, accounts, computeBudget } = callback(reader);
+  const watched = address(reader);
+  const trigger = reader.u8() as WatcherTrigger;
+  const threshold = trigger === 4 || trigger === 5 ? { offset: reader.u64(), threshold: reader.i64() } : {};
+  const pattern = trigger === 6 ? { offset: reader.u64(), pattern: reader.bytes() } : {};
+  const priority = reader.u8() as Priority;
+  const active = reader.bool();
+  const minSlotsBetweenTriggers = reader.u64();
+  const triggerCount = reader.u64();
+  const suppressedCount = reader.u64();
+  const lastTriggerSlot = reader.option(() => reader.u64());
+  return {
+    id,
+    programId,
+    account: watched,
+    trigger,
+    ...threshold,
+    ...pattern,
+    active,
+    triggerCount,
+    suppressedCount,
+    ...(lastTriggerSlot === undefined ? {} : { lastTriggerSlot }),
+    minSlotsBetweenTriggers,
+    data,
+    accounts,
+    computeBudget,
+    priority,
+  };
+}
+
+export function ring(reader: Reader): RingInfo {
+  return {
+    id: reader.u64(),
+    owner: address(reader),
+    capacity: reader.u64(),
+    used: reader.u64(),
+    entries: reader.u64(),
+    state: reader.u8() as RingState,
+    reader: READERS[reader.u8()]!,
+    nextSequence: reader.u64(),
+  };
+}
+
+export function ringEntry(reader: Reader): RingEntry {
+  return { sequence: reader.u64(), slot: reader.u64(), data: reader.bytes() };
+}
+
+export function outcome(reader: Reader): Outcome {
+  const taskId = reader.u64();
+  const programId = address(reader);
+  const source: Source = { kind: SOURCE_KINDS[reader.u8()]!, id: reader.u64() };
+  const status = STATUSES[reader.u8()]!;
+  const error = reader.option(() => outcomeError(reader));
+  const unitsConsumed = reader.u64();
+  const logs = reader.list(() => reader.string());
+  const returnData = reader.option(() => reader.bytes());
+  const stagedCodes = reader.list(() => reader.u8() as ErrorCode);
+  return {
+    taskId,
+    programId,
+    source,
+    status,
+    ...(error === undefined ? {} : { error }),
+    unitsConsumed,
+    logs,
+    ...(returnData === undefined ? {} : { returnData }),
+    stagedCodes,
+  };
+}
+
+function outcomeError(reader: Reader): OutcomeError {
+  const code = reader.u8() as ErrorCode;
+  const reason = reader.string();
+  const message = reader.string();
+  const customCode = reader.option(() => reader.u32());
+  return { code, name: errorName(code), message, reason, ...(customCode === undefined ? {} : { customCode }) };
+}
+
+export function slotReport(reader: Reader): SlotReport {
+  let outcomes: Outcome[] | undefined;
+  return {
+    slot: reader.u64(),
+    timersFired: reader.u64(),
+    watchersTriggered: reader.u64(),
+    tasksQueued: reader.u64(),
+    tasksPending: reader.u64(),
+    unitsConsumed: reader.u64(),
+    stateHash: hex(reader),
+    // Most slots of most hosts are only counted: what nobody looks at is never built.
+    get outcomes() {
+      return (outcomes ??= reader.list(() => outcome(reader)));
+    },
+  };
+}
+
+export function stats(reader: Reader): Stats {
+  return {
+    timersCreated: reader.u64(),
+    timersActive: reader.u64(),
+    timersFired: reader.u64(),
+    watchersCreated: reader.u64(),
+    watchersActive: reader.u64(),
+    watchersTriggered: reader.u64(),
+    watchersSuppressed: reader.u64(),
+    ringsActive: reader.u64(),
+    tasksSubmitted: reader.u64(),
+    tasksCompleted: reader.u64(),
+    tasksFailed: reader.u64(),
+    tasksExpired: reader.u64(),
+    tasksPending: reader.u64(),
+    unitsConsumed: reader.u64(),
+    slotsProcessed: reader.u64(),
+  };
+}

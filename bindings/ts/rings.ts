@@ -1,0 +1,95 @@
+import { toAddress, toBytes, toMember, toObject, toU64, type AddressLike, type U64Like } from './arguments.js';
+import { optionalU64 } from './callbacks.js';
+import type { Connection } from './connection.js';
+import { RingState } from './constants.js';
+import { invalidArgument } from './errors.js';
+import { ring, ringEntry } from './replies.js';
+import type { RingEntry, RingInfo, RingOptions } from './types.js';
+import { Call, Request, Writer } from './wire.js';
+
+const ANY_LENGTH = 2n ** 64n - 1n;
+const MAX_DRAIN = 2 ** 32 - 1;
+
+/** Ring buffers between programs, and between programs and the host. */
+export class Rings {
+  readonly #connection: Connection;
+
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Creates a ring buffer for a program, and returns its id. Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, MAX_BUFFERS, SHUTDOWN. */
+  create(options: RingOptions): bigint {
+    const { programId, size, reader = 'program' } = toObject(options, 'options');
+    const program = toAddress(programId, 'programId');
+    const capacity = optionalU64(size, 'size');
+    if (reader !== 'program' && reader !== 'host') throw invalidArgument('reader', reader, "'program' or 'host'");
+    return this.#connection.call('host', Call.RingCreate, (writer) => {
+      writer.raw(program).option(capacity, (bytes) => writer.u64(bytes));
+      writer.u8(reader === 'host' ? 1 : 0);
+    }).value;
+  }
+
+  /**
+   * Appends an entry: all of it or nothing. It takes 24 bytes and its length rounded up to 8.
+   *
+   * Throws INVALID_BUFFER, BUFFER_FULL, BUFFER_NOT_ACTIVE, INVALID_ARGUMENT for an empty entry.
+   */
+  push(id: U64Like, data: Uint8Array): void {
+    const ringId = toU64(id, 'id');
+    const bytes = toBytes(data, 'data');
+    this.#connection.call('host', Call.RingPush, (writer) => writer.u64(ringId).bytes(bytes));
+  }
+
+  /** Takes the first entry, or `undefined` when there is none. Throws INVALID_BUFFER, BUFFER_NOT_ACTIVE. */
+  pop(id: U64Like): Uint8Array | undefined {
+    return this.#read(Call.RingPop, id);
+  }
+
+  /** The first entry, left in place, or `undefined` when there is none. Throws INVALID_BUFFER, BUFFER_NOT_ACTIVE. */
+  peek(id: U64Like): Uint8Array | undefined {
+    return this.#read(Call.RingPeek, id);
+  }
+
+  /** Takes up to `max` entries of a buffer that the host reads. What it frees counts from the next slot. Throws INVALID_BUFFER, INVALID_ARGUMENT. */
+  drain(id: U64Like, max: number = MAX_DRAIN): RingEntry[] {
+    const ringId = toU64(id, 'id');
+    if (!Number.isSafeInteger(max) || max < 0 || max > MAX_DRAIN) throw invalidArgument('max', max, `an integer in [0, ${MAX_DRAIN}]`);
+    const reader = this.#connection.request(Writer.request(Request.DrainRing).u64(ringId).u32(max));
+    return reader.list(() => ringEntry(reader));
+  }
+
+  /** A ring buffer, or `undefined`. */
+  get(id: U64Like): RingInfo | undefined {
+    const reader = this.#connection.request(Writer.request(Request.GetRing).u64(toU64(id, 'id')));
+    return reader.option(() => ring(reader));
+  }
+
+  /** Sets what a buffer allows; any state may follow any other. Throws INVALID_BUFFER. */
+  setState(id: U64Like, state: RingState): void {
+    const ringId = toU64(id, 'id');
+    const number = toMember(RingState, state, 'state');
+    this.#connection.call('host', Call.RingSetState, (writer) => writer.u64(ringId).u8(number));
+  }
+
+  /** Lets another program read (1), write (2) or both (3); 0 takes it back. Throws INVALID_BUFFER, INVALID_ARGUMENT. */
+  grant(id: U64Like, programId: AddressLike, rights: number): void {
+    const ringId = toU64(id, 'id');
+    const program = toAddress(programId, 'programId');
+    const sum = toU64(rights, 'rights');
+    this.#connection.call('host', Call.RingGrant, (writer) => writer.u64(ringId).raw(program).u64(sum));
+  }
+
+  /** Destroys a buffer with what is in it. Throws INVALID_BUFFER. */
+  destroy(id: U64Like): void {
+    const ringId = toU64(id, 'id');
+    this.#connection.call('host', Call.RingDestroy, (writer) => writer.u64(ringId));
+  }
+
+  #read(variant: number, id: U64Like): Uint8Array | undefined {
+    const ringId = toU64(id, 'id');
+    const { value, bytes } = this.#connection.call('host', variant, (writer) => writer.u64(ringId).u64(ANY_LENGTH));
+    return value === 0n ? undefined : bytes;
+  }
+}

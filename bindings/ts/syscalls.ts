@@ -1,0 +1,196 @@
+/**
+ * The calls of on-chain programs, from TypeScript: the same names, arguments and return codes, made on behalf of a program.
+ *
+ * A pointer and its length are one `Uint8Array`; `null` is a null pointer. Creating returns an id, or 0n on failure, and
+ * `sol_async_last_error()` then tells the code. What a call creates runs without accounts: there is no instruction to take them from.
+ * There is no `sol_async_context`, since no callback is running. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
+ */
+
+import { toAddress, toBytes, toI64, toU64, type AddressLike, type U64Like } from './arguments.js';
+import { NO_BYTES } from './callbacks.js';
+import type { Connection } from './connection.js';
+import { CatchUp, ErrorCode, Priority, WatcherTrigger } from './constants.js';
+import { AsyncBpfError } from './errors.js';
+import { Call, Request, Writer } from './wire.js';
+
+type Bytes = Uint8Array | null;
+type Pointer = AddressLike | null;
+
+export class Syscalls {
+  readonly #connection: Connection;
+  readonly #program: Uint8Array;
+  #lastError: ErrorCode = ErrorCode.SUCCESS;
+
+  /** @internal */
+  constructor(connection: Connection, program: Uint8Array) {
+    this.#connection = connection;
+    this.#program = program;
+  }
+
+  sol_timer_create(triggerSlot: U64Like, data: Bytes, computeBudget: U64Like): bigint {
+    const slot = toU64(triggerSlot, 'triggerSlot');
+    return this.#timer(slot, 0n, data, computeBudget);
+  }
+
+  sol_timer_create_periodic(startSlot: U64Like, periodSlots: U64Like, data: Bytes, computeBudget: U64Like): bigint {
+    const slot = toU64(startSlot, 'startSlot');
+    const period = toU64(periodSlots, 'periodSlots');
+    if (period === 0n) return this.#fail(ErrorCode.INVALID_SLOT);
+    return this.#timer(slot, period, data, computeBudget);
+  }
+
+  sol_timer_cancel(timerId: U64Like): ErrorCode {
+    const id = toU64(timerId, 'timerId');
+    return this.#code(Call.TimerCancel, (writer) => writer.u64(id));
+  }
+
+  sol_watcher_create(account: Pointer, triggerType: number, data: Bytes, computeBudget: U64Like): bigint {
+    if (toU64(triggerType, 'triggerType') > BigInt(WatcherTrigger.OWNER_CHANGE) && account !== null) return this.#fail(ErrorCode.INVALID_ARGUMENT);
+    return this.#watcher(account, data, computeBudget, (writer) => writer.u8(triggerType));
+  }
+
+  sol_watcher_create_threshold(
+    account: Pointer,
+    triggerType: number,
+    offset: U64Like,
+    threshold: bigint | number,
+    data: Bytes,
+    computeBudget: U64Like,
+  ): bigint {
+    const at = toU64(offset, 'offset');
+    const level = toI64(threshold, 'threshold');
+    const isThreshold = triggerType === WatcherTrigger.THRESHOLD_ABOVE || triggerType === WatcherTrigger.THRESHOLD_BELOW;
+    if (!isThreshold && account !== null) return this.#fail(ErrorCode.INVALID_ARGUMENT);
+    return this.#watcher(account, data, computeBudget, (writer) => writer.u8(triggerType).u64(at).i64(level));
+  }
+
+  sol_watcher_create_pattern(account: Pointer, offset: U64Like, pattern: Bytes, data: Bytes, computeBudget: U64Like): bigint {
+    const at = toU64(offset, 'offset');
+    const bytes = toBytes(pattern ?? NO_BYTES, 'pattern');
+    return this.#watcher(account, data, computeBudget, (writer) => writer.u8(WatcherTrigger.PATTERN_MATCH).u64(at).bytes(bytes));
+  }
+
+  sol_watcher_set_min_slots(watcherId: U64Like, slots: U64Like): ErrorCode {
+    const id = toU64(watcherId, 'watcherId');
+    const minSlots = toU64(slots, 'slots');
+    return this.#code(Call.WatcherSetMinSlots, (writer) => writer.u64(id).u64(minSlots));
+  }
+
+  sol_watcher_remove(watcherId: U64Like): ErrorCode {
+    const id = toU64(watcherId, 'watcherId');
+    return this.#code(Call.WatcherRemove, (writer) => writer.u64(id));
+  }
+
+  sol_ring_buffer_create(size: U64Like): bigint {
+    const capacity = toU64(size, 'size');
+    return this.#id(Call.RingCreate, (writer) => writer.raw(this.#program).u8(1).u64(capacity).u8(0));
+  }
+
+  sol_ring_buffer_push(bufferId: U64Like, data: Bytes): ErrorCode {
+    const id = toU64(bufferId, 'bufferId');
+    const bytes = toBytes(data ?? NO_BYTES, 'data');
+    return this.#code(Call.RingPush, (writer) => writer.u64(id).bytes(bytes));
+  }
+
+  /** Fills the beginning of `output` and returns the length of the entry; 0 when there is none or it does not fit. */
+  sol_ring_buffer_pop(bufferId: U64Like, output: Bytes): number {
+    return this.#read(Call.RingPop, bufferId, output);
+  }
+
+  sol_ring_buffer_peek(bufferId: U64Like, output: Bytes): number {
+    return this.#read(Call.RingPeek, bufferId, output);
+  }
+
+  sol_ring_buffer_grant(bufferId: U64Like, program: Pointer, rights: U64Like): ErrorCode {
+    const id = toU64(bufferId, 'bufferId');
+    const sum = toU64(rights, 'rights');
+    if (program === null) return (this.#lastError = ErrorCode.NULL_POINTER);
+    const address = toAddress(program, 'program');
+    return this.#code(Call.RingGrant, (writer) => writer.u64(id).raw(address).u64(sum));
+  }
+
+  sol_ring_buffer_destroy(bufferId: U64Like): ErrorCode {
+    const id = toU64(bufferId, 'bufferId');
+    return this.#code(Call.RingDestroy, (writer) => writer.u64(id));
+  }
+
+  sol_task_schedule(data: Bytes, computeBudget: U64Like, priority: Priority = Priority.NORMAL, deadlineSlot: U64Like = 0n): bigint {
+    const deadline = toU64(deadlineSlot, 'deadlineSlot');
+    const queue = toU64(priority, 'priority');
+    const bytes = toBytes(data ?? NO_BYTES, 'data');
+    const budget = toU64(computeBudget, 'computeBudget');
+    if (queue > BigInt(Priority.CRITICAL)) return this.#fail(ErrorCode.INVALID_ARGUMENT);
+    return this.#id(Call.TaskSchedule, (writer) => {
+      this.#callback(writer, bytes, budget).u8(Number(queue));
+      writer.option(deadline === 0n ? undefined : deadline, (slot) => writer.u64(slot));
+    });
+  }
+
+  sol_get_slot(): bigint {
+    return this.#connection.request(Writer.request(Request.Slot)).u64();
+  }
+
+  /** The code of the most recent of these calls. */
+  sol_async_last_error(): ErrorCode {
+    return this.#lastError;
+  }
+
+  #timer(slot: bigint, period: bigint, data: Bytes, computeBudget: U64Like): bigint {
+    const bytes = toBytes(data ?? NO_BYTES, 'data');
+    const budget = toU64(computeBudget, 'computeBudget');
+    return this.#id(Call.TimerCreate, (writer) => {
+      this.#callback(writer, bytes, budget).u64(slot).u64(period).u8(0).u8(CatchUp.ONCE).u8(Priority.NORMAL);
+    });
+  }
+
+  #watcher(account: Pointer, data: Bytes, computeBudget: U64Like, writeTrigger: (writer: Writer) => void): bigint {
+    const bytes = toBytes(data ?? NO_BYTES, 'data');
+    const budget = toU64(computeBudget, 'computeBudget');
+    if (account === null) return this.#fail(ErrorCode.NULL_POINTER);
+    const address = toAddress(account, 'account');
+    return this.#id(Call.WatcherCreate, (writer) => {
+      this.#callback(writer, bytes, budget).raw(address);
+      writeTrigger(writer);
+      writer.u8(Priority.HIGH).u64(1n);
+    });
+  }
+
+  #callback(writer: Writer, data: Uint8Array, computeBudget: bigint): Writer {
+    return writer.callback({ program: this.#program, data, accounts: [], computeBudget });
+  }
+
+  #read(variant: number, bufferId: U64Like, output: Bytes): number {
+    const id = toU64(bufferId, 'bufferId');
+    const room = toBytes(output ?? NO_BYTES, 'output');
+    const reply = this.#attempt(variant, (writer) => writer.u64(id).u64(BigInt(room.length)));
+    if (reply === undefined) return 0;
+    room.set(reply.bytes);
+    return reply.bytes.length;
+  }
+
+  #id(variant: number, write: (writer: Writer) => void): bigint {
+    return this.#attempt(variant, write)?.value ?? 0n;
+  }
+
+  #code(variant: number, write: (writer: Writer) => void): ErrorCode {
+    this.#attempt(variant, write);
+    return this.#lastError;
+  }
+
+  #fail(code: ErrorCode): bigint {
+    this.#lastError = code;
+    return 0n;
+  }
+
+  #attempt(variant: number, write: (writer: Writer) => void): { value: bigint; bytes: Uint8Array } | undefined {
+    try {
+      const reply = this.#connection.call(this.#program, variant, write);
+      this.#lastError = ErrorCode.SUCCESS;
+      return reply;
+    } catch (error) {
+      if (!AsyncBpfError.is(error) || this.#connection.isClosed) throw error;
+      this.#lastError = error.code;
+      return undefined;
+    }
+  }
+}

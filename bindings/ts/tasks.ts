@@ -1,0 +1,88 @@
+import { toObject } from './arguments.js';
+import { optionalU64, toCallback, toPriority } from './callbacks.js';
+import type { Connection } from './connection.js';
+import { ErrorCode, Priority } from './constants.js';
+import { AsyncBpfError } from './errors.js';
+import type { Outcome, SlotReport, TaskHandle, TaskOptions } from './types.js';
+import { Call } from './wire.js';
+
+/** Tasks that the host submits. */
+export class Tasks {
+  readonly #connection: Connection;
+  readonly #submitted = new Map<bigint, Submitted>();
+
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /**
+   * Queues one invocation for the next slot.
+   *
+   * Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, INVALID_SLOT for a deadline that has passed, QUEUE_FULL, SHUTDOWN.
+   */
+  submit(options: TaskOptions): TaskHandle {
+    const { priority, deadlineSlot } = toObject(options, 'options');
+    const callback = toCallback(options);
+    const queue = toPriority(priority, Priority.NORMAL);
+    const deadline = optionalU64(deadlineSlot, 'deadlineSlot');
+    const { value: id } = this.#connection.call('host', Call.TaskSchedule, (writer) => {
+      writer.callback(callback).u8(queue);
+      writer.option(deadline, (slot) => writer.u64(slot));
+    });
+    const task = new Submitted(id);
+    this.#submitted.set(id, task);
+    return task;
+  }
+
+  /** @internal Settles the tasks that a slot ran. */
+  settle(report: SlotReport): void {
+    if (this.#submitted.size === 0) return;
+    for (const outcome of report.outcomes) {
+      this.#submitted.get(outcome.taskId)?.settle(outcome);
+      this.#submitted.delete(outcome.taskId);
+    }
+  }
+
+  /** @internal */
+  close(): void {
+    for (const task of this.#submitted.values()) task.fail();
+    this.#submitted.clear();
+  }
+}
+
+interface Settle {
+  resolve(outcome: Outcome): void;
+  reject(error: AsyncBpfError): void;
+}
+
+/** The promise is only made when somebody asks for it: one that nobody holds must not end the process by rejecting. */
+class Submitted implements TaskHandle {
+  readonly id: bigint;
+  #result: Outcome | AsyncBpfError | undefined;
+  #promise: (Settle & { outcome: Promise<Outcome> }) | undefined;
+
+  constructor(id: bigint) {
+    this.id = id;
+  }
+
+  get outcome(): Promise<Outcome> {
+    if (this.#promise) return this.#promise.outcome;
+    if (this.#result instanceof AsyncBpfError) return Promise.reject(this.#result);
+    if (this.#result) return Promise.resolve(this.#result);
+    let settle!: Settle;
+    const outcome = new Promise<Outcome>((resolve, reject) => (settle = { resolve, reject }));
+    this.#promise = { outcome, ...settle };
+    return outcome;
+  }
+
+  settle(outcome: Outcome): void {
+    this.#result = outcome;
+    this.#promise?.resolve(outcome);
+  }
+
+  fail(): void {
+    this.#result = new AsyncBpfError(ErrorCode.SHUTDOWN, `the engine was closed before task ${this.id} ran`);
+    this.#promise?.reject(this.#result);
+  }
+}

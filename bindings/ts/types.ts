@@ -1,0 +1,273 @@
+/** What goes into the engine and what comes out of it. */
+
+import type { AccountMetaLike, AddressLike, U64Like } from './arguments.js';
+import type { CatchUp, ErrorCode, Limits, Priority, RingState, TimerState, WatcherTrigger } from './constants.js';
+import type { ErrorCodeName } from './errors.js';
+
+/** A base58 address, as `@solana/kit` uses it. */
+export type Address = string;
+
+/** What an engine is created with. */
+export interface EngineOptions {
+  /** Threads that run callbacks, in [1, 256]; with 1, the calling thread runs them. Default: one less than there are cores. Results do not depend on it. */
+  workers?: number;
+  /** The current slot at first. Default 0. */
+  startSlot?: U64Like;
+  /** Seconds since 1970 at the start slot. Default 0. */
+  startTimestamp?: bigint | number;
+  /** Limits other than the default ones. */
+  limits?: Partial<Limits>;
+  /** Accounts to begin with. */
+  accounts?: Iterable<AccountInit & { address: AddressLike }>;
+}
+
+/** A whole account. */
+export interface AccountInit {
+  /** Balance; 0 removes the account. */
+  lamports: U64Like;
+  /** Contents, at most 10 MiB. Default: none. */
+  data?: Uint8Array;
+  /** The program that may change it. Default: the system program. */
+  owner?: AddressLike;
+  /** Whether the account is a program. Such an account does not run; use `addProgram` for that. Default false. */
+  executable?: boolean;
+}
+
+/** A new state of an account, seen elsewhere. */
+export interface AccountUpdate extends AccountInit {
+  address: AddressLike;
+  /** Orders the updates of one account: one that is not above the last applied is ignored. */
+  writeVersion?: U64Like;
+}
+
+/** An account as it is now. */
+export interface AccountInfo {
+  address: Address;
+  lamports: bigint;
+  data: Uint8Array;
+  owner: Address;
+  executable: boolean;
+}
+
+/** One instruction with a budget. */
+export interface CallbackOptions {
+  /** The program to run. */
+  programId: AddressLike;
+  /** Instruction data. Default: none. */
+  data?: Uint8Array;
+  /** Accounts in the order in which the program sees them. Default: none. */
+  accounts?: Iterable<AccountMetaLike>;
+  /** Compute units it may use, in [1, maxComputeBudget]. Default 200,000. */
+  computeBudget?: U64Like;
+}
+
+/** A timer that fires once. */
+export interface TimerOptions extends CallbackOptions {
+  /** In [slot + minTimerSlots, slot + maxTimerSlots]. */
+  triggerSlot: U64Like;
+  /** Default NORMAL. */
+  priority?: Priority;
+  /** The last slot in which it may still run; after it, the timer is EXPIRED. Not before `triggerSlot`. */
+  deadlineSlot?: U64Like;
+}
+
+/** A timer that fires on the grid start + k * period. */
+export interface PeriodicTimerOptions extends CallbackOptions {
+  /** In [slot + minTimerSlots, slot + maxTimerSlots]. */
+  startSlot: U64Like;
+  /** In [minTimerSlots, maxTimerSlots]. */
+  periodSlots: U64Like;
+  /** Default NORMAL. */
+  priority?: Priority;
+  /** What to do about ticks in skipped slots. Default ONCE. */
+  catchUp?: CatchUp;
+  /** With ALL: callbacks in one slot, in [1, 64]; the last stands for the rest. Default 16. */
+  maxTicks?: U64Like;
+}
+
+/** A watcher. */
+export interface WatcherOptions extends CallbackOptions {
+  /** The account to watch. It is appended to the callback's accounts, read-only, if it is not among them. */
+  account: AddressLike;
+  /** When it fires. */
+  trigger: WatcherTrigger;
+  /** With THRESHOLD_ABOVE and THRESHOLD_BELOW: a signed 64-bit number. */
+  threshold?: bigint | number;
+  /** With thresholds and PATTERN_MATCH: bytes from the start of the data. Default 0. */
+  offset?: U64Like;
+  /** With PATTERN_MATCH: 1 to maxPatternLen bytes. */
+  pattern?: Uint8Array;
+  /** Default HIGH. */
+  priority?: Priority;
+  /** Slots between two triggers, in [1, maxTimerSlots]; earlier ones are suppressed and counted. Default 1. */
+  minSlotsBetweenTriggers?: U64Like;
+}
+
+/** A ring buffer. */
+export interface RingOptions {
+  /** The program that owns it. */
+  programId: AddressLike;
+  /** Bytes, in [minRingBufferSize, maxRingBufferSize]. Default: defaultRingBufferSize. */
+  size?: U64Like;
+  /** Which side takes entries out: programs, in the order of their tasks, or the host, whenever it likes. Default `'program'`. */
+  reader?: 'program' | 'host';
+}
+
+/** One invocation in the next slot that has room. */
+export interface TaskOptions extends CallbackOptions {
+  /** Default NORMAL. */
+  priority?: Priority;
+  /** The last slot in which it may start; after it, the task is expired. */
+  deadlineSlot?: U64Like;
+}
+
+/** A submitted task. */
+export interface TaskHandle {
+  readonly id: bigint;
+  /** What came of it, when its slot has been processed. Rejects with SHUTDOWN when the engine is closed before. */
+  readonly outcome: Promise<Outcome>;
+}
+
+/** What `processSlot` may be told beside the slot. */
+export interface SlotOptions {
+  /** Seconds since 1970, for the Clock sysvar. Default: 400 ms a slot after the last that was given. */
+  unixTimestamp?: bigint | number;
+}
+
+export interface TimerInfo {
+  id: bigint;
+  programId: Address;
+  mode: 'one-shot' | 'periodic' | 'deadline';
+  /** The slot of the next tick; of the last when the timer has finished. */
+  triggerSlot: bigint;
+  /** 0 unless periodic. */
+  periodSlots: bigint;
+  deadlineSlot?: bigint;
+  state: TimerState;
+  /** Callbacks that ran, whether they succeeded or failed. */
+  executionCount: bigint;
+  /** Ticks that had no callback of their own. */
+  missedCount: bigint;
+  data: Uint8Array;
+  accounts: AccountMetaInfo[];
+  computeBudget: bigint;
+  priority: Priority;
+}
+
+export interface WatcherInfo {
+  id: bigint;
+  programId: Address;
+  account: Address;
+  trigger: WatcherTrigger;
+  threshold?: bigint;
+  offset?: bigint;
+  pattern?: Uint8Array;
+  /** False while paused. */
+  active: boolean;
+  /** Triggers, the suppressed ones not included. */
+  triggerCount: bigint;
+  /** Triggers that came too early. */
+  suppressedCount: bigint;
+  lastTriggerSlot?: bigint;
+  minSlotsBetweenTriggers: bigint;
+  data: Uint8Array;
+  accounts: AccountMetaInfo[];
+  computeBudget: bigint;
+  priority: Priority;
+}
+
+export interface AccountMetaInfo {
+  address: Address;
+  isSigner: boolean;
+  isWritable: boolean;
+}
+
+export interface RingInfo {
+  id: bigint;
+  owner: Address;
+  /** Bytes. */
+  capacity: bigint;
+  /** Bytes taken; what the host has read is freed at the next slot. */
+  used: bigint;
+  /** Entries that nobody has taken yet. */
+  entries: bigint;
+  state: RingState;
+  reader: 'program' | 'host';
+  nextSequence: bigint;
+}
+
+export interface RingEntry {
+  /** From 0, without gaps. */
+  sequence: bigint;
+  /** The slot in which it was pushed. */
+  slot: bigint;
+  data: Uint8Array;
+}
+
+/** What asked for an invocation: for a timer or a watcher its id, else the invocation's own. */
+export interface Source {
+  kind: 'timer' | 'watcher' | 'task' | 'invoke';
+  id: bigint;
+}
+
+export interface OutcomeError {
+  code: ErrorCode;
+  name: ErrorCodeName;
+  /** In words, for example `custom program error: 0x2a`. */
+  message: string;
+  /** The runtime's name for it, for example `Custom` or `ProgramFailedToComplete`. */
+  reason: string;
+  /** The number that the program returned, if it did. */
+  customCode?: number;
+}
+
+/** One invocation. */
+export interface Outcome {
+  taskId: bigint;
+  programId: Address;
+  source: Source;
+  /** `committed`: all it did counts. `failed`: it changed nothing. `expired`: its deadline passed before it could start. */
+  status: 'committed' | 'failed' | 'expired';
+  error?: OutcomeError;
+  unitsConsumed: bigint;
+  logs: string[];
+  returnData?: Uint8Array;
+  /** The code that each async call returned, in order. */
+  stagedCodes: ErrorCode[];
+}
+
+/** One slot. */
+export interface SlotReport {
+  slot: bigint;
+  /** Every invocation, in the order in which they count. Decoded when first looked at. */
+  readonly outcomes: Outcome[];
+  timersFired: bigint;
+  /** Watchers that triggered, the suppressed ones not included. */
+  watchersTriggered: bigint;
+  /** Tasks that were up in this slot. */
+  tasksQueued: bigint;
+  /** Tasks left for a later slot. */
+  tasksPending: bigint;
+  unitsConsumed: bigint;
+  /** Hex. */
+  stateHash: string;
+}
+
+/** Totals since the engine was created; `active` and `pending` are now. */
+export interface Stats {
+  timersCreated: bigint;
+  timersActive: bigint;
+  timersFired: bigint;
+  watchersCreated: bigint;
+  watchersActive: bigint;
+  watchersTriggered: bigint;
+  watchersSuppressed: bigint;
+  ringsActive: bigint;
+  tasksSubmitted: bigint;
+  tasksCompleted: bigint;
+  tasksFailed: bigint;
+  tasksExpired: bigint;
+  tasksPending: bigint;
+  unitsConsumed: bigint;
+  slotsProcessed: bigint;
+}
