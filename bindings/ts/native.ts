@@ -3,12 +3,7 @@
 import { join } from 'node:path';
 import load = require('node-gyp-build');
 
-export interface Addon {
-  open(request: Uint8Array): Uint8Array;
-  call(handle: number, request: Uint8Array): Uint8Array;
-  close(handle: number): boolean;
-  TESTING_panicInSyscall(handle: number, name: string): void;
-}
+type Addon = typeof import('./addon.js');
 
 export const addon: Addon = loadAddon();
 

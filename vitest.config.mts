@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['__test__/**/*.test.ts'],
+    testTimeout: 120_000,
+    // Inlining the package would give tests a second copy of its classes.
+    server: { deps: { external: [/\/dist\//] } },
+  },
+});
