@@ -12,14 +12,15 @@ export class Connection {
     this.#handle = Reader.reply(addon.open(open.finish())).u32();
   }
 
-  get isClosed(): boolean {
-    return this.#handle === undefined;
+  /** Throws SHUTDOWN after `close`. */
+  assertOpen(): number {
+    if (this.#handle === undefined) throw new AsyncBpfError(ErrorCode.SHUTDOWN, 'the engine is closed; create a new one');
+    return this.#handle;
   }
 
   /** Makes a request and returns a reader of the response. */
   request(request: Writer): Reader {
-    if (this.#handle === undefined) throw new AsyncBpfError(ErrorCode.SHUTDOWN, 'the engine is closed; create a new one');
-    return Reader.reply(addon.call(this.#handle, request.finish()));
+    return Reader.reply(addon.call(this.assertOpen(), request.finish()));
   }
 
   /** Makes a call and returns its value: the id of what it created, the length of what it read, else 0. */

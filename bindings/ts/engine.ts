@@ -49,7 +49,10 @@ export class AsyncBpfEngine {
     const slot = toU64(startSlot, 'startSlot');
     const timestamp = toI64(startTimestamp, 'startTimestamp');
     const entries = Object.entries(toObject(limits, 'limits')).filter(([, value]) => value !== undefined);
-    const initial = toArray(accounts, 'accounts').map((account) => ({ address: toAddress(account.address, 'address'), ...toAccount(account) }));
+    const initial = toArray(accounts, 'accounts').map((account, index) => ({
+      address: toAddress(toObject(account, `accounts[${index}]`).address, `accounts[${index}].address`),
+      ...toAccount(account, `accounts[${index}].`),
+    }));
     const open = new Writer().u32(workers).u64(slot).i64(timestamp);
     open.list(entries, ([key, value]) => open.string(key).u64(toU64(value, Object.hasOwn(DEFAULT_LIMITS, key) ? key : 'limits')));
     this.#connection = new Connection(open);
@@ -136,6 +139,7 @@ export class AsyncBpfEngine {
 
   /** The calls of on-chain programs, with their names, arguments and codes, made on behalf of a program. */
   syscalls(programId: AddressLike): Syscalls {
+    this.#connection.assertOpen();
     return new Syscalls(this.#connection, toAddress(programId, 'programId'));
   }
 

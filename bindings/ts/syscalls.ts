@@ -44,30 +44,31 @@ export class Syscalls {
     return this.#code(Call.TimerCancel, (writer) => writer.u64(id));
   }
 
-  sol_watcher_create(account: Pointer, triggerType: number, data: Bytes, computeBudget: U64Like): bigint {
-    if (toU64(triggerType, 'triggerType') > BigInt(WatcherTrigger.OWNER_CHANGE) && account !== null) return this.#fail(ErrorCode.INVALID_ARGUMENT);
-    return this.#watcher(account, data, computeBudget, (writer) => writer.u8(triggerType));
+  sol_watcher_create(account: Pointer, triggerType: U64Like, data: Bytes, computeBudget: U64Like): bigint {
+    const trigger = toU64(triggerType, 'triggerType');
+    const valid = trigger <= BigInt(WatcherTrigger.OWNER_CHANGE);
+    return this.#watcher(account, valid, data, computeBudget, (writer) => writer.u8(Number(trigger)));
   }
 
   sol_watcher_create_threshold(
     account: Pointer,
-    triggerType: number,
+    triggerType: U64Like,
     offset: U64Like,
     threshold: bigint | number,
     data: Bytes,
     computeBudget: U64Like,
   ): bigint {
+    const trigger = toU64(triggerType, 'triggerType');
     const at = toU64(offset, 'offset');
     const level = toI64(threshold, 'threshold');
-    const isThreshold = triggerType === WatcherTrigger.THRESHOLD_ABOVE || triggerType === WatcherTrigger.THRESHOLD_BELOW;
-    if (!isThreshold && account !== null) return this.#fail(ErrorCode.INVALID_ARGUMENT);
-    return this.#watcher(account, data, computeBudget, (writer) => writer.u8(triggerType).u64(at).i64(level));
+    const valid = trigger === BigInt(WatcherTrigger.THRESHOLD_ABOVE) || trigger === BigInt(WatcherTrigger.THRESHOLD_BELOW);
+    return this.#watcher(account, valid, data, computeBudget, (writer) => writer.u8(Number(trigger)).u64(at).i64(level));
   }
 
   sol_watcher_create_pattern(account: Pointer, offset: U64Like, pattern: Bytes, data: Bytes, computeBudget: U64Like): bigint {
     const at = toU64(offset, 'offset');
     const bytes = toBytes(pattern ?? NO_BYTES, 'pattern');
-    return this.#watcher(account, data, computeBudget, (writer) => writer.u8(WatcherTrigger.PATTERN_MATCH).u64(at).bytes(bytes));
+    return this.#watcher(account, true, data, computeBudget, (writer) => writer.u8(WatcherTrigger.PATTERN_MATCH).u64(at).bytes(bytes));
   }
 
   sol_watcher_set_min_slots(watcherId: U64Like, slots: U64Like): ErrorCode {
@@ -104,8 +105,11 @@ export class Syscalls {
   sol_ring_buffer_grant(bufferId: U64Like, program: Pointer, rights: U64Like): ErrorCode {
     const id = toU64(bufferId, 'bufferId');
     const sum = toU64(rights, 'rights');
-    if (program === null) return (this.#lastError = ErrorCode.NULL_POINTER);
-    const address = toAddress(program, 'program');
+    const address = program === null ? undefined : toAddress(program, 'program');
+    if (address === undefined) {
+      this.#fail(ErrorCode.NULL_POINTER);
+      return this.#lastError;
+    }
     return this.#code(Call.RingGrant, (writer) => writer.u64(id).raw(address).u64(sum));
   }
 
@@ -132,6 +136,7 @@ export class Syscalls {
 
   /** The code of the most recent of these calls. */
   sol_async_last_error(): ErrorCode {
+    this.#connection.assertOpen();
     return this.#lastError;
   }
 
@@ -143,11 +148,12 @@ export class Syscalls {
     });
   }
 
-  #watcher(account: Pointer, data: Bytes, computeBudget: U64Like, writeTrigger: (writer: Writer) => void): bigint {
+  #watcher(account: Pointer, valid: boolean, data: Bytes, computeBudget: U64Like, writeTrigger: (writer: Writer) => void): bigint {
     const bytes = toBytes(data ?? NO_BYTES, 'data');
     const budget = toU64(computeBudget, 'computeBudget');
-    if (account === null) return this.#fail(ErrorCode.NULL_POINTER);
-    const address = toAddress(account, 'account');
+    const address = account === null ? undefined : toAddress(account, 'account');
+    if (address === undefined) return this.#fail(ErrorCode.NULL_POINTER);
+    if (!valid) return this.#fail(ErrorCode.INVALID_ARGUMENT);
     return this.#id(Call.WatcherCreate, (writer) => {
       this.#callback(writer, bytes, budget).raw(address);
       writeTrigger(writer);
@@ -178,6 +184,7 @@ export class Syscalls {
   }
 
   #fail(code: ErrorCode): bigint {
+    this.#connection.assertOpen();
     this.#lastError = code;
     return 0n;
   }
@@ -188,7 +195,8 @@ export class Syscalls {
       this.#lastError = ErrorCode.SUCCESS;
       return reply;
     } catch (error) {
-      if (!AsyncBpfError.is(error) || this.#connection.isClosed) throw error;
+      this.#connection.assertOpen();
+      if (!AsyncBpfError.is(error)) throw error;
       this.#lastError = error.code;
       return undefined;
     }
