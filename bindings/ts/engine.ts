@@ -9,7 +9,17 @@ import { Rings } from './rings.js';
 import { Syscalls } from './syscalls.js';
 import { Tasks } from './tasks.js';
 import { Timers } from './timers.js';
-import type { AccountInfo, AccountInit, AccountUpdate, CallbackOptions, EngineOptions, Outcome, SlotOptions, SlotReport, Stats } from './types.js';
+import type {
+  AccountInfo,
+  AccountInit,
+  AccountUpdate,
+  CallbackOptions,
+  EngineOptions,
+  Outcome,
+  SlotOptions,
+  SlotReport,
+  Stats,
+} from './types.js';
 import { Watchers } from './watchers.js';
 import { Request, Writer, type WireAccount } from './wire.js';
 

@@ -1,7 +1,17 @@
 /** Solana programs that act on their own, inside Node.js. */
 
 export type { AccountMetaLike, AddressLike, U64Like } from './arguments.js';
-export { CatchUp, DEFAULT_LIMITS, ErrorCode, Priority, RingRight, RingState, TimerState, WatcherTrigger, type Limits } from './constants.js';
+export {
+  CatchUp,
+  DEFAULT_LIMITS,
+  ErrorCode,
+  Priority,
+  RingRight,
+  RingState,
+  TimerState,
+  WatcherTrigger,
+  type Limits,
+} from './constants.js';
 export { AsyncBpfEngine } from './engine.js';
 export { AsyncBpfError, type ErrorCodeName } from './errors.js';
 export type { Rings } from './rings.js';

@@ -12,8 +12,11 @@ function loadAddon(): Addon {
     return load(join(__dirname, '..')) as Addon;
   } catch (cause) {
     const platform = `${process.platform}-${process.arch}`;
-    throw new Error(`async-bpf has no addon that works on ${platform} with Node ${process.version}; build it from a clone with Rust: npm run build:native`, {
-      cause,
-    });
+    throw new Error(
+      `async-bpf has no addon that works on ${platform} with Node ${process.version}; build it from a clone with Rust: npm run build:native`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -3,7 +3,20 @@
 import { addressString } from './arguments.js';
 import type { ErrorCode, Priority, RingState, TimerState, WatcherTrigger } from './constants.js';
 import { errorName } from './errors.js';
-import type { AccountInfo, AccountMetaInfo, Address, Outcome, OutcomeError, RingEntry, RingInfo, SlotReport, Source, Stats, TimerInfo, WatcherInfo } from './types.js';
+import type {
+  AccountInfo,
+  AccountMetaInfo,
+  Address,
+  Outcome,
+  OutcomeError,
+  RingEntry,
+  RingInfo,
+  SlotReport,
+  Source,
+  Stats,
+  TimerInfo,
+  WatcherInfo,
+} from './types.js';
 import type { Reader } from './wire.js';
 
 const SOURCE_KINDS = ['invoke', 'timer', 'watcher', 'task'] as const;
@@ -39,7 +52,7 @@ export function timer(reader: Reader): TimerInfo {
   const id = reader.u64();
   const { programId, data, accounts, computeBudget } = callback(reader);
   reader.u64(); // start slot
-  const periodSlots = reader.u64();
+  const periodSlots = reader.option(() => reader.u64()) ?? 0n;
   const deadlineSlot = reader.option(() => reader.u64());
   // Catch-up: its bound follows in one variant.
   if (reader.u8() === 1) reader.u64();

@@ -29,13 +29,12 @@ export class Syscalls {
 
   sol_timer_create(triggerSlot: U64Like, data: Bytes, computeBudget: U64Like): bigint {
     const slot = toU64(triggerSlot, 'triggerSlot');
-    return this.#timer(slot, 0n, data, computeBudget);
+    return this.#timer(slot, undefined, data, computeBudget);
   }
 
   sol_timer_create_periodic(startSlot: U64Like, periodSlots: U64Like, data: Bytes, computeBudget: U64Like): bigint {
     const slot = toU64(startSlot, 'startSlot');
     const period = toU64(periodSlots, 'periodSlots');
-    if (period === 0n) return this.#fail(ErrorCode.INVALID_SLOT);
     return this.#timer(slot, period, data, computeBudget);
   }
 
@@ -140,11 +139,13 @@ export class Syscalls {
     return this.#lastError;
   }
 
-  #timer(slot: bigint, period: bigint, data: Bytes, computeBudget: U64Like): bigint {
+  #timer(slot: bigint, period: bigint | undefined, data: Bytes, computeBudget: U64Like): bigint {
     const bytes = toBytes(data ?? NO_BYTES, 'data');
     const budget = toU64(computeBudget, 'computeBudget');
     return this.#id(Call.TimerCreate, (writer) => {
-      this.#callback(writer, bytes, budget).u64(slot).u64(period).u8(0).u8(CatchUp.ONCE).u8(Priority.NORMAL);
+      this.#callback(writer, bytes, budget).u64(slot);
+      writer.option(period, (slots) => writer.u64(slots));
+      writer.u8(0).u8(CatchUp.ONCE).u8(Priority.NORMAL);
     });
   }
 

@@ -2,7 +2,6 @@ import { toAddress, toMember, toObject, toU64, type AddressLike, type U64Like } 
 import { optionalU64, toCallback, toPriority } from './callbacks.js';
 import type { Connection } from './connection.js';
 import { CatchUp, Priority } from './constants.js';
-import { invalidArgument } from './errors.js';
 import { timer } from './replies.js';
 import type { PeriodicTimerOptions, TimerInfo, TimerOptions } from './types.js';
 import { Call, Request, Writer } from './wire.js';
@@ -30,7 +29,7 @@ export class Timers {
     const deadline = optionalU64(deadlineSlot, 'deadlineSlot');
     const queue = toPriority(priority, Priority.NORMAL);
     return this.#connection.call('host', Call.TimerCreate, (writer) => {
-      writer.callback(callback).u64(start).u64(0n);
+      writer.callback(callback).u64(start).u8(0);
       writer.option(deadline, (slot) => writer.u64(slot));
       writer.u8(CatchUp.ONCE).u8(queue);
     }).value;
@@ -46,12 +45,11 @@ export class Timers {
     const callback = toCallback(options);
     const start = toU64(startSlot, 'startSlot');
     const period = toU64(periodSlots, 'periodSlots');
-    if (period === 0n) throw invalidArgument('periodSlots', periodSlots, 'at least 1; for a timer that fires once use create');
     const queue = toPriority(priority, Priority.NORMAL);
     const policy = toMember(CatchUp, catchUp, 'catchUp');
     const bound = toU64(maxTicks, 'maxTicks');
     return this.#connection.call('host', Call.TimerCreate, (writer) => {
-      writer.callback(callback).u64(start).u64(period).u8(0).u8(policy);
+      writer.callback(callback).u64(start).u8(1).u64(period).u8(0).u8(policy);
       if (policy === CatchUp.ALL) writer.u64(bound);
       writer.u8(queue);
     }).value;

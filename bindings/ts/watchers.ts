@@ -52,8 +52,8 @@ export class Watchers {
   }
 
   /** Sets the slots that must pass between two triggers, in [1, maxTimerSlots]. Throws INVALID_WATCHER, INVALID_ARGUMENT. */
-  setMinSlots(id: U64Like, slots: U64Like): void {
-    const minSlots = toU64(slots, 'slots');
+  setMinSlots(id: U64Like, minSlotsBetweenTriggers: U64Like): void {
+    const minSlots = toU64(minSlotsBetweenTriggers, 'minSlotsBetweenTriggers');
     this.#call(Call.WatcherSetMinSlots, id, (writer) => writer.u64(minSlots));
   }
 

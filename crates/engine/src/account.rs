@@ -49,8 +49,8 @@ pub(crate) struct Accounts {
     touched_index: HashSet<Address>,
     updates: Vec<AccountUpdate>,
     dirty: Vec<Address>,
-    /// How much of `touched` and of `updates` the state hash covers already.
-    sealed: (usize, usize),
+    /// How much of `touched` the state hash covers already.
+    sealed: usize,
 }
 
 impl Accounts {
@@ -77,11 +77,9 @@ impl Accounts {
 
     pub fn forget_updates(&mut self, address: &Address) {
         self.updates.retain(|update| update.address != *address);
-        self.sealed.1 = self.sealed.1.min(self.updates.len());
     }
 
     pub fn apply_updates(&mut self) {
-        self.sealed.1 = 0;
         for update in std::mem::take(&mut self.updates) {
             if let Some(version) = update.write_version {
                 match self.write_versions.entry(update.address) {
@@ -98,8 +96,13 @@ impl Accounts {
 
     pub fn take_touched(&mut self) -> Vec<Touched> {
         self.touched_index.clear();
-        self.sealed.0 = 0;
+        self.sealed = 0;
         std::mem::take(&mut self.touched)
+    }
+
+    /// Whether it may have changed since the last match.
+    pub fn is_touched(&self, address: &Address) -> bool {
+        self.touched_index.contains(address)
     }
 
     fn touch(&mut self, address: Address) {
@@ -108,17 +111,16 @@ impl Accounts {
         }
     }
 
-    /// Writes what changed since the last seal. Touched accounts are part of it: they decide what watchers will see.
+    /// Writes what changed since the last seal. Touched accounts are part of it, with the state that watchers will compare
+    /// with: it may have been there for a moment only. Updates never outlive a seal: a slot begins by taking them all.
     pub fn delta(&self, delta: &mut Delta) {
-        delta.changed("account", &self.dirty, |address| {
-            self.accounts.get(address).map(|account| (account, self.write_versions.get(address).copied()))
-        });
-        delta.list("touched", self.touched[self.sealed.0..].iter().map(|touched| touched.address));
-        delta.list("update", self.updates[self.sealed.1..].iter());
+        delta.changed("account", &self.dirty, |address| Some((self.accounts.get(address), self.write_versions.get(address).copied())));
+        delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (touched.address, &touched.before)));
+        delta.list("update", self.updates.iter());
     }
 
     pub fn sealed(&mut self) {
         self.dirty.clear();
-        self.sealed = (self.touched.len(), self.updates.len());
+        self.sealed = self.touched.len();
     }
 }

@@ -78,12 +78,12 @@ pub enum Call {
 pub struct Reply {
     /// The id of what was created, the length of what was read, else 0.
     pub value: u64,
-    /// What was read.
-    pub bytes: Vec<u8>,
+    /// What was read; shared with the ring buffer's entry.
+    pub bytes: Arc<[u8]>,
 }
 
 impl Reply {
     pub(crate) fn id(id: u64) -> Reply {
-        Reply { value: id, bytes: Vec::new() }
+        Reply { value: id, bytes: Arc::default() }
     }
 }

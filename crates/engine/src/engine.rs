@@ -89,7 +89,21 @@ struct Running {
     /// The first that has no outcome yet, and the first that may not start yet.
     next: usize,
     end: usize,
+    /// Budgets of those between.
+    ahead: u64,
     report: SlotReport,
+}
+
+impl Running {
+    /// Leaves the first task behind.
+    fn pass(&mut self) {
+        if self.next < self.end {
+            self.ahead -= self.runnable[self.next].callback.compute_budget;
+        } else {
+            self.end += 1;
+        }
+        self.next += 1;
+    }
 }
 
 /// Timers, watchers, ring buffers, tasks and accounts, and the rules by which they act on each other.
@@ -171,7 +185,7 @@ impl Engine {
         self.accounts.apply_updates();
         self.match_watchers(&mut report);
         let runnable = self.order_tasks(&mut report);
-        self.running = Some(Running { runnable, next: 0, end: 0, report });
+        self.running = Some(Running { runnable, next: 0, end: 0, ahead: 0, report });
         Ok(self.advance())
     }
 
@@ -181,7 +195,8 @@ impl Engine {
         self.running.as_ref().map_or(&[], |running| &running.runnable[running.next..running.end])
     }
 
-    /// A stage for the task at `index` of the batch.
+    /// A stage for the task at `index` of the batch. It expects those before it to leave the queue and do nothing else; `commit`
+    /// sees whether that is how it was.
     pub fn stage(&self, index: usize) -> Stage<'_> {
         let ahead = index as u64 + 1;
         Stage::new(self, self.batch()[index].sequence, self.tasks.len().saturating_sub(ahead))
@@ -197,16 +212,16 @@ impl Engine {
             if self.tasks.contains(task.sequence) && !self.commit_one(&task, execution) {
                 break;
             }
-            self.running.as_mut().expect("a batch is running").next += 1;
+            self.running.as_mut().expect("a batch is running").pass();
         }
         self.advance()
     }
 
     /// False when the task must run again.
     fn commit_one(&mut self, task: &Task, mut execution: Execution) -> bool {
-        if execution.staged.version != self.version {
-            let stage = Stage::new(self, task.sequence, self.tasks.len() - 1);
-            match stage.replay(&execution.staged) {
+        let stage = Stage::new(self, task.sequence, self.tasks.len() - 1);
+        if !stage.is_current(&execution.staged) {
+            match stage.replay(execution.staged) {
                 Some(staged) => execution.staged = staged,
                 None => return false,
             }
@@ -241,16 +256,15 @@ impl Engine {
                 self.tasks.remove(task.sequence);
                 self.finish_source(task, TimerState::Failed);
             }
-            running.next += 1;
+            running.pass();
         }
-        let mut units = running.report.units_consumed;
-        running.end = running.next;
         while let Some(task) = running.runnable.get(running.end) {
-            let fits = units.saturating_add(task.callback.compute_budget) <= self.limits.slot_compute_limit;
-            if !fits || !self.is_program(&task.callback.program) {
+            let budget = task.callback.compute_budget;
+            let units = running.report.units_consumed + running.ahead;
+            if units.saturating_add(budget) > self.limits.slot_compute_limit || !self.is_program(&task.callback.program) {
                 break;
             }
-            units += task.callback.compute_budget;
+            running.ahead += budget;
             running.end += 1;
         }
         if running.next < running.end {
@@ -301,7 +315,6 @@ impl Engine {
     }
 
     fn match_watchers(&mut self, report: &mut SlotReport) {
-        let slot = self.meta.slot;
         for id in self.watchers.waiting() {
             if self.room() == 0 {
                 break;
@@ -314,35 +327,45 @@ impl Engine {
         for touched in self.accounts.take_touched() {
             for id in self.watchers.of_account(&touched.address) {
                 let watcher = self.watchers.get(id).expect("an indexed watcher exists");
-                if !watcher.active {
+                let before = watcher.baseline.as_ref().unwrap_or(&touched.before).as_ref();
+                let now = self.accounts.get(&touched.address);
+                let values = if watcher.active { watcher.spec.trigger.fires(before, now) } else { None };
+                if values.is_none() && watcher.baseline.is_none() {
                     continue;
                 }
-                let Some(values) = watcher.spec.trigger.fires(touched.before.as_ref(), self.accounts.get(&touched.address)) else { continue };
                 let mut watcher = watcher.clone();
-                let too_early = watcher.last_trigger_slot.is_some_and(|last| slot - last < watcher.min_slots_between_triggers);
-                if too_early {
-                    watcher.suppressed_count += 1;
-                    self.meta.stats.watchers_suppressed += 1;
-                } else {
-                    watcher.trigger_count += 1;
-                    watcher.last_trigger_slot = Some(slot);
-                    report.watchers_triggered += 1;
-                    match &mut watcher.waiting {
-                        Some(waiting) => {
-                            waiting.count += 1;
-                            waiting.values.1 = values.1;
-                        }
-                        None if self.room() == 0 => {
-                            let order = self.watchers.next_waiting_order();
-                            watcher.waiting = Some(Waiting { order, due_slot: slot, count: 1, values });
-                        }
-                        None => self.queue_trigger(&watcher, slot, 1, values),
-                    }
+                watcher.baseline = None;
+                if let Some(values) = values {
+                    self.trigger(&mut watcher, values, report);
                 }
                 self.watchers.put(watcher);
             }
         }
         self.meta.stats.watchers_triggered += report.watchers_triggered;
+    }
+
+    /// Queues a trigger, lets it wait for room, or suppresses it.
+    fn trigger(&mut self, watcher: &mut Watcher, values: Values, report: &mut SlotReport) {
+        let slot = self.meta.slot;
+        if watcher.last_trigger_slot.is_some_and(|last| slot - last < watcher.min_slots_between_triggers) {
+            watcher.suppressed_count += 1;
+            self.meta.stats.watchers_suppressed += 1;
+            return;
+        }
+        watcher.trigger_count += 1;
+        watcher.last_trigger_slot = Some(slot);
+        report.watchers_triggered += 1;
+        match &mut watcher.waiting {
+            Some(waiting) => {
+                waiting.count += 1;
+                waiting.values.1 = values.1;
+            }
+            None if self.room() == 0 => {
+                let order = self.watchers.next_waiting_order();
+                watcher.waiting = Some(Waiting { order, due_slot: slot, count: 1, values });
+            }
+            None => self.queue_trigger(watcher, slot, 1, values),
+        }
     }
 
     fn queue_trigger(&mut self, watcher: &Watcher, due_slot: u64, ticks: u64, values: Values) {
@@ -394,10 +417,10 @@ impl Engine {
         if timer.state == TimerState::Executing {
             timer.in_flight -= 1;
             if timer.in_flight == 0 {
-                if timer.spec.period_slots == 0 {
-                    timer.finish(state, self.meta.slot);
-                } else {
+                if timer.has_next() {
                     timer.state = TimerState::Pending;
+                } else {
+                    timer.finish(state, self.meta.slot);
                 }
             }
         }
@@ -455,7 +478,13 @@ impl Engine {
                 self.meta.stats.watchers_created += 1;
             }
             match watcher {
-                Some(watcher) => self.watchers.put(watcher),
+                Some(mut watcher) => {
+                    let account = watcher.spec.account;
+                    if self.watchers.get(id).is_none() && self.accounts.is_touched(&account) {
+                        watcher.baseline = Some(self.accounts.get(&account).cloned());
+                    }
+                    self.watchers.put(watcher);
+                }
                 None => {
                     self.tasks.remove_of(Source { kind: SourceKind::Watcher, id });
                     self.watchers.remove(id);
@@ -561,6 +590,7 @@ impl Engine {
 
     /// Keeps account states for the next slot: all of them or, when one is refused, none.
     pub fn update_accounts(&mut self, updates: Vec<AccountUpdate>) -> Result<(), Error> {
+        self.idle()?;
         for update in &updates {
             self.check_account(&update.address, Some(&update.account))?;
         }

@@ -79,3 +79,40 @@ impl Delta {
         value.serialize(&mut self.bytes).expect("writing to memory cannot fail");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(write: impl FnOnce(&mut Delta)) -> StateHash {
+        let mut delta = Delta::new();
+        write(&mut delta);
+        StateHash([0; 32]).link(&delta)
+    }
+
+    #[test]
+    fn nothing_is_no_link() {
+        assert_eq!(hash(|_| {}), StateHash([0; 32]));
+        assert_eq!(hash(|delta| delta.list("a", std::iter::empty::<u64>())), StateHash([0; 32]));
+    }
+
+    #[test]
+    fn order_and_repetition_of_keys_do_not_matter() {
+        let of = |keys: &[u64]| hash(|delta| delta.changed("a", keys, |key| (*key != 2).then_some(key * 10)));
+        assert_eq!(of(&[3, 1, 2, 1]), of(&[1, 2, 3]));
+        assert_ne!(of(&[1, 3]), of(&[1, 2, 3]), "what is gone counts");
+    }
+
+    #[test]
+    fn parts_cannot_be_confused() {
+        let lists = |a: &[u8], b: &[u8]| {
+            hash(|delta| {
+                delta.list("a", a.iter());
+                delta.list("b", b.iter());
+            })
+        };
+        assert_ne!(lists(&[1, 2], &[3]), lists(&[1], &[2, 3]));
+        assert_ne!(lists(&[1], &[]), lists(&[], &[1]));
+        assert_ne!(hash(|delta| delta.record("ab", &1u8)), hash(|delta| delta.record("a", &(b'b', 1u8))));
+    }
+}

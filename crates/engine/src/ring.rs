@@ -3,12 +3,15 @@
 use crate::{Address, Error, hash::Delta};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
 /// Bytes that each entry costs besides its data: sequence u64, slot u64, length u32, flags u32.
 pub const ENTRY_HEADER_LEN: u64 = 24;
+
+/// Programs that one ring buffer can be shared with: its header is copied and hashed as a whole.
+pub(crate) const MAX_GRANTS: usize = 64;
 
 /// What an entry with `len` bytes of data takes of a ring buffer's capacity.
 pub fn entry_cost(len: u64) -> u64 {
@@ -69,7 +72,7 @@ pub struct RingEntry {
     /// The slot in which it was pushed.
     pub slot: u64,
     /// What was pushed.
-    pub data: Vec<u8>,
+    pub data: Arc<[u8]>,
 }
 
 /// Everything about a ring buffer but its entries.
@@ -163,6 +166,8 @@ impl RingDraft {
 pub(crate) struct Rings {
     rings: BTreeMap<u64, Ring>,
     by_program: HashMap<Address, u64>,
+    /// Those of which the host has read something since they were last sampled.
+    host_read: BTreeSet<u64>,
     dirty: Vec<u64>,
 }
 
@@ -204,22 +209,21 @@ impl Rings {
         let read: Vec<_> = ring.unread().take(max).cloned().collect();
         if let Some(last) = read.last() {
             ring.host_cursor = last.sequence + 1;
+            self.host_read.insert(id);
         }
         read
     }
 
     /// Frees what the host has read of the buffers that it reads.
     pub fn sample_host_cursors(&mut self) {
-        for ring in self.rings.values_mut().filter(|ring| ring.header.reader == RingReader::Host) {
-            let mut freed = false;
+        for id in std::mem::take(&mut self.host_read) {
+            // It may have been destroyed meanwhile.
+            let Some(ring) = self.rings.get_mut(&id) else { continue };
             while ring.first_sequence() < ring.host_cursor {
                 let entry = ring.entries.pop_front().expect("the host reads only what is there");
                 ring.header.used -= entry_cost(entry.data.len() as u64);
-                freed = true;
             }
-            if freed {
-                self.dirty.push(ring.header.id);
-            }
+            self.dirty.push(id);
         }
     }
 

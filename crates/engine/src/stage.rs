@@ -10,7 +10,7 @@
 use crate::{
     AccountMeta, Address, Call, Caller, Engine, Error, ErrorCode, Reply, RingEntry, RingHeader, RingReader, RingState, Timer, TimerState, Watcher,
     WatcherSpec,
-    ring::{RingDraft, rights},
+    ring::{MAX_GRANTS, RingDraft, rights},
     task::{Cause, Source, SourceKind, Task},
     watcher::check_min_slots,
 };
@@ -27,18 +27,29 @@ pub(crate) fn id(sequence: u64, n: u64) -> u64 {
     sequence * IDS_PER_INVOCATION + n
 }
 
-struct Record {
-    caller: Caller,
-    call: Call,
-    answer: Result<Reply, ErrorCode>,
+enum Record {
+    Made {
+        caller: Caller,
+        call: Call,
+        answer: Result<Reply, ErrorCode>,
+    },
+    /// Refused before it could be made, whatever the state.
+    Refused(ErrorCode),
+}
+
+impl Record {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Record::Made { answer, .. } => answer.as_ref().err().copied().unwrap_or(ErrorCode::Success),
+            Record::Refused(code) => *code,
+        }
+    }
 }
 
 /// The calls of one invocation that is under way.
 pub struct Stage<'a> {
     engine: &'a Engine,
     sequence: u64,
-    /// Pending tasks before those of this invocation.
-    pending_tasks: u64,
     staged: Staged,
     last_error: ErrorCode,
 }
@@ -46,8 +57,9 @@ pub struct Stage<'a> {
 /// What one invocation would change, and what it was told on the way.
 #[derive(Default)]
 pub struct Staged {
-    /// The engine's version that the answers were given for.
-    pub(crate) version: u64,
+    /// The engine's version that the answers were given for, and the pending tasks before those of this invocation.
+    version: u64,
+    pending_tasks: u64,
     pub(crate) timers: BTreeMap<u64, Timer>,
     /// `None`: removed.
     pub(crate) watchers: BTreeMap<u64, Option<Watcher>>,
@@ -66,7 +78,7 @@ const RINGS: usize = 2;
 impl Staged {
     /// The code that each call returned, in order.
     pub fn codes(&self) -> Vec<ErrorCode> {
-        self.records.iter().map(|record| record.answer.as_ref().err().copied().unwrap_or(ErrorCode::Success)).collect()
+        self.records.iter().map(Record::code).collect()
     }
 
     pub(crate) fn created_ids(&self) -> bool {
@@ -80,8 +92,8 @@ impl Staged {
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(engine: &'a Engine, sequence: u64, pending_tasks: u64) -> Self {
-        let staged = Staged { version: engine.version(), ..Staged::default() };
-        Stage { engine, sequence, pending_tasks, staged, last_error: ErrorCode::Success }
+        let staged = Staged { version: engine.version(), pending_tasks, ..Staged::default() };
+        Stage { engine, sequence, staged, last_error: ErrorCode::Success }
     }
 
     /// The current slot.
@@ -94,23 +106,23 @@ impl<'a> Stage<'a> {
         self.last_error
     }
 
-    /// Notes a failure that was found before the call could be made.
-    pub fn fail(&mut self, code: ErrorCode) {
+    /// Says what the most recent call came to when it is not one of those that are recorded.
+    pub fn asked(&mut self, code: ErrorCode) {
         self.last_error = code;
     }
 
-    /// Whether an entry is next in a ring buffer, and how long it is: what a read will move. `None` when the read will fail or find nothing.
-    pub fn next_entry_len(&self, caller: Caller, id: u64) -> Option<u64> {
-        self.ring(caller, id, Access::Read).ok()?;
-        self.next_entry(id).map(|entry| entry.data.len() as u64)
+    /// Notes a call whose arguments were so wrong that it could not be made.
+    pub fn refuse(&mut self, code: ErrorCode) {
+        self.last_error = code;
+        self.staged.records.push(Record::Refused(code));
     }
 
     /// Makes one call.
     pub fn call(&mut self, caller: Caller, call: Call) -> Result<Reply, Error> {
         let result = self.dispatch(caller, &call);
         self.last_error = result.as_ref().err().map_or(ErrorCode::Success, Error::code);
-        let answer = result.as_ref().map(Reply::clone).map_err(Error::code);
-        self.staged.records.push(Record { caller, call, answer });
+        let answer = result.as_ref().map_err(Error::code).cloned();
+        self.staged.records.push(Record::Made { caller, call, answer });
         result
     }
 
@@ -119,12 +131,21 @@ impl<'a> Stage<'a> {
         self.staged
     }
 
+    /// Whether the calls of `staged` were answered for the state that this stage is over, so that they need not be made again.
+    pub(crate) fn is_current(&self, staged: &Staged) -> bool {
+        (self.staged.version, self.staged.pending_tasks) == (staged.version, staged.pending_tasks)
+    }
+
     /// Makes the recorded calls again. `None` when an answer differs.
-    pub(crate) fn replay(mut self, staged: &Staged) -> Option<Staged> {
-        for record in &staged.records {
-            let answer = self.call(record.caller, record.call.clone()).map_err(|error| error.code());
-            if answer != record.answer {
-                return None;
+    pub(crate) fn replay(mut self, staged: Staged) -> Option<Staged> {
+        for record in staged.records {
+            match record {
+                Record::Made { caller, call, answer } => {
+                    if self.call(caller, call).map_err(|error| error.code()) != answer {
+                        return None;
+                    }
+                }
+                Record::Refused(code) => self.refuse(code),
             }
         }
         Some(self.staged)
@@ -205,7 +226,7 @@ impl<'a> Stage<'a> {
                 let cost = header.cost_check(data.len() as u64)?;
                 let draft = self.ring_mut(caller, *id, Access::Write)?;
                 draft.header.used += cost;
-                draft.pushed.push_back(Arc::new(RingEntry { sequence: draft.header.next_sequence, slot, data: data.clone() }));
+                draft.pushed.push_back(Arc::new(RingEntry { sequence: draft.header.next_sequence, slot, data: data.as_slice().into() }));
                 draft.header.next_sequence += 1;
                 Ok(Reply::default())
             }
@@ -214,6 +235,10 @@ impl<'a> Stage<'a> {
             Call::RingGrant { id, program, rights } => {
                 if *rights > (rights::READ | rights::WRITE) {
                     return Err(Error::invalid("rights", rights, "a sum of 1 (READ) and 2 (WRITE), or 0 to revoke"));
+                }
+                let grants = &self.ring(caller, *id, Access::Own)?.grants;
+                if *rights != 0 && grants.len() >= MAX_GRANTS && !grants.contains_key(program) {
+                    return Err(Error::invalid("program", program, format!("one of at most {MAX_GRANTS} with a grant; revoke another one first")));
                 }
                 let draft = self.ring_mut(caller, *id, Access::Own)?;
                 match rights {
@@ -242,7 +267,7 @@ impl<'a> Stage<'a> {
                 }
                 self.open()?;
                 let limit = self.engine.limits().max_scheduled_tasks;
-                if self.pending_tasks + self.staged.tasks.len() as u64 >= limit {
+                if self.staged.pending_tasks + self.staged.tasks.len() as u64 >= limit {
                     return Err(Error::QueueFull { limit });
                 }
                 let id = self.new_id();
@@ -352,8 +377,14 @@ impl<'a> Stage<'a> {
 
     /// The same, to be changed.
     fn ring_mut(&mut self, caller: Caller, id: u64, access: Access) -> Result<&mut RingDraft, Error> {
-        let header = self.ring(caller, id, access)?.clone();
-        Ok(self.staged.rings.entry(id).or_insert_with(|| RingDraft::of(header)))
+        self.ring(caller, id, access)?;
+        Ok(match self.staged.rings.entry(id) {
+            Entry::Occupied(draft) => draft.into_mut(),
+            Entry::Vacant(none) => {
+                let ring = self.engine.rings().get(id).expect("it is there, and not staged");
+                none.insert(RingDraft::of(ring.header.clone()))
+            }
+        })
     }
 
     fn next_entry(&self, id: u64) -> Option<&Arc<RingEntry>> {

@@ -3,7 +3,7 @@
 use crate::{Address, Callback, Error, hash::Delta};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -109,6 +109,7 @@ impl Task {
 pub(crate) struct TaskQueue {
     /// By sequence.
     tasks: BTreeMap<u64, Arc<Task>>,
+    by_source: BTreeSet<(Source, u64)>,
     dirty: Vec<u64>,
     /// Tasks that the state hash covers already; one that comes and goes between two seals leaves no trace.
     sealed: HashSet<u64>,
@@ -125,17 +126,19 @@ impl TaskQueue {
 
     pub fn push(&mut self, task: Task) {
         self.dirty.push(task.sequence);
+        self.by_source.insert((task.source, task.sequence));
         self.tasks.insert(task.sequence, Arc::new(task));
     }
 
     pub fn remove(&mut self, sequence: u64) {
-        if self.tasks.remove(&sequence).is_some() {
+        if let Some(task) = self.tasks.remove(&sequence) {
+            self.by_source.remove(&(task.source, sequence));
             self.dirty.push(sequence);
         }
     }
 
     pub fn remove_of(&mut self, source: Source) {
-        let found: Vec<_> = self.tasks.values().filter(|task| task.source == source).map(|task| task.sequence).collect();
+        let found: Vec<_> = self.by_source.range((source, 0)..=(source, u64::MAX)).map(|(_, sequence)| *sequence).collect();
         found.into_iter().for_each(|sequence| self.remove(sequence));
     }
 

@@ -29,8 +29,8 @@ pub struct TimerSpec {
     pub callback: Arc<Callback>,
     /// The first slot in which it is due.
     pub start_slot: u64,
-    /// Slots between ticks; 0 for a timer that fires once.
-    pub period_slots: u64,
+    /// Slots between ticks; `None` for a timer that fires once.
+    pub period_slots: Option<u64>,
     /// The last slot in which it may still run.
     pub deadline_slot: Option<u64>,
     /// What to do about skipped slots.
@@ -43,18 +43,19 @@ impl TimerSpec {
     /// Values and slots, as seen from the current slot.
     pub(crate) fn check(&self, slot: u64, limits: &Limits) -> Result<(), Error> {
         self.callback.check(limits)?;
-        let periodic = self.period_slots != 0;
-        let argument = if periodic { "startSlot" } else { "triggerSlot" };
+        let argument = if self.period_slots.is_some() { "startSlot" } else { "triggerSlot" };
         let (min, max) = (slot.saturating_add(limits.min_timer_slots), slot.saturating_add(limits.max_timer_slots));
         if !(min..=max).contains(&self.start_slot) {
             return Err(Error::InvalidSlot { argument, value: self.start_slot, min, max });
         }
-        if periodic && !(limits.min_timer_slots..=limits.max_timer_slots).contains(&self.period_slots) {
+        if let Some(period) = self.period_slots {
             let (min, max) = (limits.min_timer_slots, limits.max_timer_slots);
-            return Err(Error::InvalidSlot { argument: "periodSlots", value: self.period_slots, min, max });
+            if !(min..=max).contains(&period) {
+                return Err(Error::InvalidSlot { argument: "periodSlots", value: period, min, max });
+            }
         }
         if let Some(deadline) = self.deadline_slot {
-            if periodic {
+            if self.period_slots.is_some() {
                 return Err(Error::invalid("deadlineSlot", deadline, "absent for a periodic timer"));
             }
             if deadline < self.start_slot {
@@ -142,10 +143,9 @@ impl Timer {
     /// Moves a due timer past `slot` and says which callbacks that takes, at most `room`, which is not 0.
     pub(crate) fn fire(&mut self, slot: u64, room: u64) -> Vec<Tick> {
         let first = self.trigger_slot;
-        let period = self.spec.period_slots;
-        if period == 0 {
+        let Some(period) = self.spec.period_slots else {
             return self.started(vec![Tick { due_slot: first, ticks: 1 }]);
-        }
+        };
         let missed = (slot - first) / period;
         let last = first + missed * period;
         self.trigger_slot = last.saturating_add(period);
@@ -156,6 +156,9 @@ impl Timer {
             }
             CatchUp::Skip if last != slot => {
                 self.missed_count += missed + 1;
+                if !self.has_next() {
+                    self.finish(TimerState::Completed, slot);
+                }
                 Vec::new()
             }
             CatchUp::Skip => {
@@ -173,6 +176,11 @@ impl Timer {
         }
     }
 
+    /// Whether there is another tick. Near the last slot there is, the grid ends: the trigger slot is then beside it.
+    pub(crate) fn has_next(&self) -> bool {
+        self.spec.period_slots.is_some_and(|period| (self.trigger_slot - self.spec.start_slot).is_multiple_of(period))
+    }
+
     fn started(&mut self, ticks: Vec<Tick>) -> Vec<Tick> {
         self.state = TimerState::Executing;
         self.in_flight = ticks.len() as u64;
@@ -186,7 +194,7 @@ pub(crate) struct Timers {
     /// Pending timers by (trigger slot, id).
     due: BTreeSet<(u64, u64)>,
     live: HashMap<Address, u64>,
-    finished: Vec<u64>,
+    finished: BTreeSet<u64>,
     created: Vec<u64>,
     dirty: Vec<u64>,
 }
@@ -234,11 +242,11 @@ impl Timers {
                 if *count == 0 {
                     self.live.remove(&program);
                 }
-                self.finished.push(id);
             }
-            // Created and cancelled by one invocation.
-            (false, false) => self.finished.push(id),
-            (true, true) => {}
+            (false, false) | (true, true) => {}
+        }
+        if !live {
+            self.finished.insert(id);
         }
         self.dirty.push(id);
     }

@@ -183,6 +183,8 @@ pub struct Watcher {
     pub suppressed_count: u64,
     /// The slot of the last trigger.
     pub last_trigger_slot: Option<u64>,
+    /// The account when the watcher was created, if it had changed in the same slot before: that change is not the watcher's.
+    pub(crate) baseline: Option<Option<Account>>,
     pub(crate) waiting: Option<Waiting>,
 }
 
@@ -196,6 +198,7 @@ impl Watcher {
             trigger_count: 0,
             suppressed_count: 0,
             last_trigger_slot: None,
+            baseline: None,
             waiting: None,
         }
     }
@@ -293,6 +296,7 @@ impl Watchers {
                     watcher.trigger_count,
                     watcher.suppressed_count,
                     watcher.last_trigger_slot,
+                    &watcher.baseline,
                     watcher.waiting,
                 )
             })

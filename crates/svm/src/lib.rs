@@ -9,7 +9,7 @@ mod runtime;
 pub use async_bpf_engine::*;
 pub use runtime::LoadError;
 
-use parallel::Workers;
+use parallel::{MAX_GROUP, Workers};
 use runtime::{Runtime, SlotEnvironment};
 
 /// What an [`Svm`] is created with.
@@ -131,13 +131,18 @@ impl Svm {
     /// Processes one slot.
     pub fn process_slot(&mut self, input: SlotInput) -> Result<SlotReport, Error> {
         let mut progress = self.engine.step(input)?;
+        let mut group = MAX_GROUP;
         loop {
             match progress {
                 Progress::Report(report) => return Ok(report),
                 Progress::Batch => {
                     self.enter_slot();
-                    let executions = self.workers.run(&self.engine, &self.runtime, &self.slot);
+                    let executions = self.workers.run(&self.engine, &self.runtime, &self.slot, group);
+                    let executed: Vec<_> = executions.iter().map(|execution| execution.task_id).collect();
                     progress = self.engine.commit(executions);
+                    // Where tasks spoil each other's outcomes, running far ahead is work for nothing.
+                    let spoiled = self.engine.batch().first().is_some_and(|task| executed.contains(&task.id));
+                    group = if spoiled { self.workers.count() } else { MAX_GROUP.min(2 * group) };
                 }
             }
         }

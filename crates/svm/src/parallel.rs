@@ -18,7 +18,7 @@ use std::{
 /// CPI nests runtime frames, and an unoptimised build has large ones.
 const STACK_SIZE: usize = 8 << 20;
 /// Bounds the work that is lost when a task has to run again.
-const MAX_GROUP: usize = 1024;
+pub(crate) const MAX_GROUP: usize = 1024;
 
 pub(crate) enum Workers {
     /// The calling thread.
@@ -53,8 +53,15 @@ impl Workers {
         }
     }
 
-    /// Runs the first tasks of the engine's batch, which is not empty.
-    pub fn run(&self, engine: &Engine, runtime: &Runtime, slot: &SlotEnvironment) -> Vec<Execution> {
+    pub fn count(&self) -> usize {
+        match self {
+            Workers::Caller => 1,
+            Workers::Pool(pool) => pool.threads.len(),
+        }
+    }
+
+    /// Runs the first tasks of the engine's batch, which is not empty; at most `max`.
+    pub fn run(&self, engine: &Engine, runtime: &Runtime, slot: &SlotEnvironment, max: usize) -> Vec<Execution> {
         let batch = engine.batch();
         let execute = |index: usize| {
             let task: &Task = &batch[index];
@@ -62,7 +69,7 @@ impl Workers {
         };
         let group = match self {
             Workers::Caller => 1,
-            Workers::Pool(_) => independent(batch),
+            Workers::Pool(_) => independent(&batch[..batch.len().min(max)]),
         };
         match self {
             Workers::Pool(Pool { pool: Some(pool), .. }) if group > 1 => pool.install(|| (0..group).into_par_iter().map(execute).collect()),
@@ -74,7 +81,7 @@ impl Workers {
 /// How many tasks from the front can run at the same time.
 fn independent(batch: &[Arc<Task>]) -> usize {
     let mut writes: HashMap<Address, bool> = HashMap::new();
-    for (index, task) in batch.iter().take(MAX_GROUP).enumerate() {
+    for (index, task) in batch.iter().enumerate() {
         let accounts = &task.callback.accounts;
         let conflict = accounts.iter().any(|meta| writes.get(&meta.address).is_some_and(|written| *written || meta.writable));
         if conflict {
@@ -84,7 +91,7 @@ fn independent(batch: &[Arc<Task>]) -> usize {
             *writes.entry(meta.address).or_default() |= meta.writable;
         }
     }
-    batch.len().min(MAX_GROUP)
+    batch.len()
 }
 
 /// Dropping a rayon pool does not wait for its threads, but unloading the code they run, or the environment of a Node worker,
@@ -96,5 +103,39 @@ impl Drop for Pool {
             // A panic in it has already become a failed outcome.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccountMeta, Callback, Cause, Priority, Source, SourceKind};
+
+    fn task(accounts: &[(u8, bool)]) -> Arc<Task> {
+        let accounts = accounts.iter().map(|(n, writable)| AccountMeta { address: Address([*n; 32]), signer: false, writable: *writable }).collect();
+        let cause = Cause { trigger: 0, due_slot: 0, ticks: 1, account: Address::default(), old_value: None, new_value: None };
+        Arc::new(Task {
+            id: 0,
+            sequence: 0,
+            source: Source { kind: SourceKind::Task, id: 0 },
+            callback: Arc::new(Callback { program: Address::default(), data: vec![], accounts, compute_budget: 1 }),
+            priority: Priority::Normal,
+            deadline_slot: None,
+            queued_slot: 0,
+            cause,
+        })
+    }
+
+    #[test]
+    fn a_group_ends_before_the_first_conflict() {
+        let (read, write) = (false, true);
+        let length = |tasks: &[&[(u8, bool)]]| independent(&tasks.iter().map(|accounts| task(accounts)).collect::<Vec<_>>());
+        assert_eq!(length(&[&[], &[], &[]]), 3);
+        assert_eq!(length(&[&[(1, read)], &[(1, read)], &[(1, read)]]), 3);
+        assert_eq!(length(&[&[(1, write)], &[(2, write)], &[(1, write)]]), 2);
+        assert_eq!(length(&[&[(1, read)], &[(2, read)], &[(1, write)], &[]]), 2, "written after it was read");
+        assert_eq!(length(&[&[(1, write)], &[(1, read)]]), 1, "read after it was written");
+        assert_eq!(length(&[&[(1, read), (1, write), (1, read)], &[(1, read)]]), 1, "mentioned with other flags");
+        assert_eq!(length(&[&[(1, write), (1, write)]]), 1, "a task is no conflict with itself");
     }
 }

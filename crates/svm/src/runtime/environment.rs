@@ -25,7 +25,7 @@ impl Environment {
         // Everything that this release of Agave has, but programs of every version may be loaded and run.
         let features = SVMFeatureSet { disable_sbpf_v0_execution: false, disable_sbpf_v0_v1_v2_deployment: false, ..SVMFeatureSet::all_enabled() };
         let budget = SVMTransactionExecutionBudget::new_with_defaults(features.raise_cpi_nesting_limit_to_8);
-        let environment = with_async_syscalls(&features, &budget);
+        let environment = with_async_syscalls(&features, &budget, false);
         Environment {
             features,
             budget,
@@ -37,12 +37,17 @@ impl Environment {
     pub fn loader(&self) -> &ProgramRuntimeEnvironment {
         self.environments.get_env_for_execution()
     }
+
+    /// The loader of a cluster's deployment check, which refuses what the one for execution takes, and says what it is.
+    pub fn strict_loader(&self) -> ProgramRuntimeEnvironment {
+        with_async_syscalls(&self.features, &self.budget, true)
+    }
 }
 
 /// The stock environment cannot be added to once it is made, so its configuration and syscalls are copied into a new one.
 /// This comes before any program is loaded: calls are resolved when a program is compiled.
-fn with_async_syscalls(features: &SVMFeatureSet, budget: &SVMTransactionExecutionBudget) -> ProgramRuntimeEnvironment {
-    let stock = create_program_runtime_environment(features, budget, false, false).expect("the stock syscalls register");
+fn with_async_syscalls(features: &SVMFeatureSet, budget: &SVMTransactionExecutionBudget, strict: bool) -> ProgramRuntimeEnvironment {
+    let stock = create_program_runtime_environment(features, budget, strict, false).expect("the stock syscalls register");
     let mut loader = BuiltinProgram::new_loader(stock.get_config().clone());
     for (_, (name, function)) in stock.get_function_registry().iter() {
         let name = std::str::from_utf8(name).expect("syscall names are ASCII");

@@ -67,19 +67,28 @@ impl Runtime {
                 (accounts.len() - 1) as u16
             })
         };
+        // A transaction has one pair of flags for each account, whatever its instructions say at each mention.
+        let mut flags = [(false, false); MAX_ACCOUNTS_PER_TRANSACTION];
         let mut first_use = vec![u16::MAX; MAX_ACCOUNTS_PER_TRANSACTION];
-        let mut instruction_accounts = Vec::with_capacity(callback.accounts.len());
-        for (index, meta) in callback.accounts.iter().enumerate() {
-            let key = pubkey(&meta.address);
-            let in_transaction = load(key);
-            let first = &mut first_use[in_transaction as usize];
-            if *first == u16::MAX {
-                *first = index as u16;
-            }
+        let mut mentions = Vec::with_capacity(callback.accounts.len());
+        for meta in &callback.accounts {
+            let in_transaction = load(pubkey(&meta.address));
             // What the runtime provides is never written, whatever the host says.
             let writable = meta.writable && !super::is_reserved(&meta.address) && !engine.is_program(&meta.address);
-            instruction_accounts.push(InstructionAccount::new(in_transaction, meta.signer, writable));
+            let (any_signer, any_writable) = &mut flags[in_transaction as usize];
+            *any_signer |= meta.signer;
+            *any_writable |= writable;
+            let first = &mut first_use[in_transaction as usize];
+            *first = (*first).min(mentions.len() as u16);
+            mentions.push(in_transaction);
         }
+        let instruction_accounts = mentions
+            .into_iter()
+            .map(|in_transaction| {
+                let (signer, writable) = flags[in_transaction as usize];
+                InstructionAccount::new(in_transaction, signer, writable)
+            })
+            .collect();
         let program_index = load(program);
         let before = accounts.clone();
 

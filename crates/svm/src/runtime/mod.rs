@@ -77,6 +77,8 @@ impl Runtime {
             cache
         });
         let result = run(&mut cache);
+        // A program can have made a loader deploy something, which is no business of the next invocation.
+        cache.drain_modified_entries();
         self.caches.lock().expect("nothing panics with this lock").push(cache);
         result
     }

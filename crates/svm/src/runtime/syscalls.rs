@@ -8,7 +8,7 @@ use super::{
     frame::{self, Frame},
 };
 use crate::{
-    AccountMeta, Address, Call, Callback, Caller, CatchUp, Error, ErrorCode, Priority, RingReader, SourceKind, TimerSpec, Trigger, WatcherSpec,
+    AccountMeta, Address, Call, Callback, Caller, CatchUp, Error, ErrorCode, Priority, Reply, RingReader, SourceKind, TimerSpec, Trigger, WatcherSpec,
 };
 use solana_instruction_error::InstructionError;
 use solana_program_runtime::{
@@ -34,15 +34,17 @@ type Fatal = Box<dyn std::error::Error>;
 
 /// Why a syscall does not return what was asked for.
 enum Stop {
-    /// The program is told, and goes on.
-    Code(ErrorCode),
+    /// The arguments are so wrong that the call cannot be made. The program is told, and goes on.
+    Refused(ErrorCode),
+    /// The call was made and failed. The program is told, and goes on.
+    Answered(ErrorCode),
     /// The program fails.
     Fatal(Fatal),
 }
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Stop::Code(error.code())
+        Stop::Refused(error.code())
     }
 }
 
@@ -128,17 +130,19 @@ fn enter(
                 panic!("a panic in {name} was asked for");
             }
             let mut syscall = Syscall { context, frame };
-            match function(&mut syscall, args) {
-                Ok(value) => Ok(value),
-                Err(Stop::Fatal(error)) => Err(error),
-                Err(Stop::Code(code)) => {
-                    frame.stage.fail(code);
-                    Ok(match refused {
-                        Refused::Zero => 0,
-                        Refused::Code => code as u64,
-                    })
+            let code = match function(&mut syscall, args) {
+                Ok(value) => return Ok(value),
+                Err(Stop::Fatal(error)) => return Err(error),
+                Err(Stop::Answered(code)) => code,
+                Err(Stop::Refused(code)) => {
+                    frame.stage.refuse(code);
+                    code
                 }
-            }
+            };
+            Ok(match refused {
+                Refused::Zero => 0,
+                Refused::Code => code as u64,
+            })
         })
     }));
     match caught {
@@ -159,7 +163,7 @@ impl Syscall<'_, '_, '_, '_> {
         self.create_timer(data, data_len, budget, |callback| TimerSpec {
             callback,
             start_slot: trigger_slot,
-            period_slots: 0,
+            period_slots: None,
             deadline_slot: None,
             catch_up: CatchUp::Once,
             priority: Priority::Normal,
@@ -168,14 +172,14 @@ impl Syscall<'_, '_, '_, '_> {
 
     fn timer_create_periodic(&mut self, [start_slot, period_slots, data, data_len, budget]: [u64; 5]) -> Answer {
         self.charge(data_len)?;
-        // In this call a period of 0 is a mistake, not a timer that fires once.
-        let data = self.read(data, data_len)?;
-        if period_slots == 0 {
-            return Err(Stop::Code(ErrorCode::InvalidSlot));
-        }
-        let callback = self.callback(data, budget)?;
-        let spec = TimerSpec { callback, start_slot, period_slots, deadline_slot: None, catch_up: CatchUp::Once, priority: Priority::Normal };
-        self.call(Call::TimerCreate(spec))
+        self.create_timer(data, data_len, budget, |callback| TimerSpec {
+            callback,
+            start_slot,
+            period_slots: Some(period_slots),
+            deadline_slot: None,
+            catch_up: CatchUp::Once,
+            priority: Priority::Normal,
+        })
     }
 
     fn timer_create_with(&mut self, [params, ..]: [u64; 5]) -> Answer {
@@ -187,11 +191,18 @@ impl Syscall<'_, '_, '_, '_> {
             0 => CatchUp::Once,
             1 => CatchUp::All { max_ticks },
             2 => CatchUp::Skip,
-            _ => return Err(Stop::Code(ErrorCode::InvalidArgument)),
+            _ => return Err(Stop::Refused(ErrorCode::InvalidArgument)),
         };
         let priority = Priority::try_from(priority)?;
         let callback = self.callback(data, budget)?;
-        self.call(Call::TimerCreate(TimerSpec { callback, start_slot, period_slots, deadline_slot: some(deadline), catch_up, priority }))
+        self.call(Call::TimerCreate(TimerSpec {
+            callback,
+            start_slot,
+            period_slots: some(period_slots),
+            deadline_slot: some(deadline),
+            catch_up,
+            priority,
+        }))
     }
 
     fn create_timer(&mut self, data: u64, data_len: u64, budget: u64, spec: impl FnOnce(Arc<Callback>) -> TimerSpec) -> Answer {
@@ -260,22 +271,20 @@ impl Syscall<'_, '_, '_, '_> {
     }
 
     fn ring_pop(&mut self, [id, output, output_len, ..]: [u64; 5]) -> Answer {
-        self.read_ring(id, output, output_len, Call::RingPop { id, max_len: output_len })
+        self.read_ring(output, output_len, Call::RingPop { id, max_len: output_len })
     }
 
     fn ring_peek(&mut self, [id, output, output_len, ..]: [u64; 5]) -> Answer {
-        self.read_ring(id, output, output_len, Call::RingPeek { id, max_len: output_len })
+        self.read_ring(output, output_len, Call::RingPeek { id, max_len: output_len })
     }
 
-    /// Charged for what is there to be read, not for how much room the program offers.
-    fn read_ring(&mut self, id: u64, output: u64, output_len: u64, call: Call) -> Answer {
+    /// Charged for what is read, not for how much room the program offers; and only after the call, whose answer is on record:
+    /// what a program pays must not depend on anything else.
+    fn read_ring(&mut self, output: u64, output_len: u64, call: Call) -> Answer {
         self.charge(0)?;
         self.check_writable(output, output_len)?;
-        let caller = Caller::Program(self.program()?);
-        if let Some(len) = self.frame.stage.next_entry_len(caller, id) {
-            self.charge_bytes(len)?;
-        }
-        let reply = self.frame.stage.call(caller, call)?;
+        let reply = self.make(call)?;
+        self.charge_bytes(reply.value)?;
         self.write(output, &reply.bytes)?;
         Ok(reply.value)
     }
@@ -316,22 +325,23 @@ impl Syscall<'_, '_, '_, '_> {
         self.check_writable(output, output_len)?;
         let task = self.frame.task;
         if self.context.get_stack_height() != 1 || task.source.kind == SourceKind::Invoke {
-            self.frame.stage.fail(ErrorCode::Success);
+            self.frame.stage.asked(ErrorCode::Success);
             return Ok(0);
         }
         if output_len < CONTEXT_LEN as u64 {
-            return Err(Stop::Code(ErrorCode::OutputTooSmall));
+            self.frame.stage.asked(ErrorCode::OutputTooSmall);
+            return Ok(0);
         }
-        let cause = &task.cause;
+        let (cause, slot) = (&task.cause, self.frame.stage.slot());
         let words = [
             CONTEXT_VERSION,
             task.source.kind as u64,
             task.source.id,
             cause.trigger.into(),
-            task.priority as u64,
+            task.aged_priority(slot).into(),
             1,
             cause.due_slot,
-            self.frame.stage.slot(),
+            slot,
             cause.ticks,
         ];
         let values = [
@@ -344,7 +354,7 @@ impl Syscall<'_, '_, '_, '_> {
         bytes.extend_from_slice(&cause.account.0);
         values.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
         self.write(output, &bytes)?;
-        self.frame.stage.fail(ErrorCode::Success);
+        self.frame.stage.asked(ErrorCode::Success);
         Ok(CONTEXT_LEN as u64)
     }
 
@@ -352,8 +362,12 @@ impl Syscall<'_, '_, '_, '_> {
 
     fn call(&mut self, call: Call) -> Answer {
         // A call that returns a code returns SUCCESS, which is 0, and so is the value of its reply.
+        Ok(self.make(call)?.value)
+    }
+
+    fn make(&mut self, call: Call) -> Result<Reply, Stop> {
         let caller = Caller::Program(self.program()?);
-        Ok(self.frame.stage.call(caller, call)?.value)
+        self.frame.stage.call(caller, call).map_err(|error| Stop::Answered(error.code()))
     }
 
     /// The base price and that of moving `bytes`.
@@ -393,7 +407,7 @@ impl Syscall<'_, '_, '_, '_> {
             return Ok(Vec::new());
         }
         if pointer == 0 {
-            return Err(Stop::Code(ErrorCode::NullPointer));
+            return Err(Stop::Refused(ErrorCode::NullPointer));
         }
         Ok(translate_slice::<u8>(self.context.memory_contexts.memory_mapping()?, pointer, len, false)?.to_vec())
     }
@@ -417,7 +431,7 @@ impl Syscall<'_, '_, '_, '_> {
             return Ok(());
         }
         if pointer == 0 {
-            return Err(Stop::Code(ErrorCode::NullPointer));
+            return Err(Stop::Refused(ErrorCode::NullPointer));
         }
         self.map_for_store(pointer, len).map(|_| ())
     }
