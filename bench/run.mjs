@@ -18,13 +18,22 @@ const address = (kind, n) => Uint8Array.from({ length: 32 }, (_, i) => (i === 0 
 
 /** An engine whose program has `count` timers, each due in every slot, each on an account of its own. */
 function busy(count, workers) {
-  const engine = new AsyncBpfEngine({ workers, limits: { maxTimersPerProgram: 10_000, maxScheduledTasks: 10_000, slotComputeLimit: 10_000_000_000 } });
+  const engine = new AsyncBpfEngine({
+    workers,
+    limits: { maxTimersPerProgram: 10_000, maxScheduledTasks: 10_000, slotComputeLimit: 10_000_000_000 },
+  });
   const program = address(1, 0);
   engine.addProgram(program, counterElf);
   for (let n = 0; n < count; n++) {
     const counter = address(2, n);
     engine.setAccount(counter, { ...ACCOUNT, owner: program });
-    engine.timers.createPeriodic({ programId: program, accounts: [{ address: counter, isWritable: true }], startSlot: 1, periodSlots: 1, computeBudget: 10_000 });
+    engine.timers.createPeriodic({
+      programId: program,
+      accounts: [{ address: counter, isWritable: true }],
+      startSlot: 1,
+      periodSlots: 1,
+      computeBudget: 10_000,
+    });
   }
   let slot = 0;
   return () => engine.processSlot(++slot);
@@ -71,5 +80,7 @@ console.log(`${'median ns'.padStart(10)}  ${'peer / ours (quartiles)'.padEnd(26)
 for (const row of rows) {
   const ratios = times.get(row).map((ours, round) => times.get(peer)[round] / ours);
   const [median, low, high] = [0.5, 0.25, 0.75].map((q) => quantile(ratios, q).toFixed(2));
-  console.log(`${String(Math.round(quantile(times.get(row), 0.5))).padStart(10)}  ${`${median} (${low} to ${high})`.padEnd(26)}${row.name}`);
+  console.log(
+    `${String(Math.round(quantile(times.get(row), 0.5))).padStart(10)}  ${`${median} (${low} to ${high})`.padEnd(26)}${row.name}`,
+  );
 }

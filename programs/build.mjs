@@ -20,8 +20,23 @@ const PREBUILT = join(ROOT, 'prebuilt');
 const LINKER_SCRIPT = join(ROOT, 'sbpfv3.ld');
 
 // -mcpu=v3 would be silently wrong: sBPF sign-extends 32-bit sums where LLVM expects zeros. With v2 there are none.
-const COMPILE = ['--target=bpfel', '-mcpu=v2', '-O2', '-std=c11', '-ffreestanding', '-fno-builtin', '-fno-ident',
-  '-Wall', '-Wextra', '-Werror', '-mllvm', '-bpf-stack-size=4096', '-I', INCLUDE, '-c'];
+const COMPILE = [
+  '--target=bpfel',
+  '-mcpu=v2',
+  '-O2',
+  '-std=c11',
+  '-ffreestanding',
+  '-fno-builtin',
+  '-fno-ident',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-mllvm',
+  '-bpf-stack-size=4096',
+  '-I',
+  INCLUDE,
+  '-c',
+];
 const LINK = ['-s', '-n', '-z', 'max-page-size=8', '-T', LINKER_SCRIPT];
 
 const SBPF_V3 = 3;
@@ -46,8 +61,11 @@ function requireTools() {
   const packages = { 'clang-19': 'clang-19', 'bpf-ld': 'binutils-bpf' };
   const missing = Object.keys(packages).filter((tool) => spawnSync(tool, ['--version']).error);
   if (missing.length > 0) {
-    throw new Refusal(`not found: ${missing.join(', ')}. Install the Debian packages clang-19 and binutils-bpf: ` +
-      'apt-get install --no-install-recommends clang-19 binutils-bpf', 2);
+    throw new Refusal(
+      `not found: ${missing.join(', ')}. Install the Debian packages clang-19 and binutils-bpf: ` +
+        'apt-get install --no-install-recommends clang-19 binutils-bpf',
+      2,
+    );
   }
 }
 
@@ -75,8 +93,7 @@ export function murmur3(name) {
 
 const hex = (number) => `0x${number.toString(16).padStart(8, '0')}`;
 
-const SYSCALL_ROW =
-  /#define\s+(\w+)\s+SOL_SYSCALL(_AS)?\(\s*(\w+),\s*(?:(\w+),\s*)?(0x[0-9a-fA-F]+)\s*\)/g;
+const SYSCALL_ROW = /#define\s+(\w+)\s+SOL_SYSCALL(_AS)?\(\s*(\w+),\s*(?:(\w+),\s*)?(0x[0-9a-fA-F]+)\s*\)/g;
 
 /** Reads the numbers that C files bind to names, and refuses every one that is not the hash of its name. */
 function syscallTable(files) {
@@ -133,8 +150,10 @@ function checkObject(elf, source) {
     const { name } = section;
     if (section.size === 0) continue;
     if (/^\.rel\.(ro)?data/.test(name)) {
-      throw new Refusal(`${source}: ${name}: a constant holds an address (a table of strings or functions?); ` +
-        'bpf-ld would link it wrongly. Use an array of characters, or a switch');
+      throw new Refusal(
+        `${source}: ${name}: a constant holds an address (a table of strings or functions?); ` +
+          'bpf-ld would link it wrongly. Use an array of characters, or a switch',
+      );
     }
     if (/^\.t?(data|bss)/.test(name)) {
       throw new Refusal(`${source}: ${name}: a program has no writable globals; use the stack, the heap or an account`);
@@ -156,8 +175,9 @@ function checkProgram(elf, name, table) {
     return { type: elf.readUInt32LE(at), flags: elf.readUInt32LE(at + 4), offset, address, fileSize, memorySize };
   };
   const refuse = (what) => {
-    throw new Refusal(`${name}: ${what}; the layout of sbpfv3.ld did not hold (a section it does not name, or an ` +
-      'alignment above 16?)');
+    throw new Refusal(
+      `${name}: ${what}; the layout of sbpfv3.ld did not hold (a section it does not name, or an ` + 'alignment above 16?)',
+    );
   };
   if (elf.readUInt16LE(18) !== EM_BPF) refuse('not a BPF file');
   if (elf.readUInt16LE(56) !== 2) refuse(`${elf.readUInt16LE(56)} segments instead of 2`);
@@ -166,8 +186,15 @@ function checkProgram(elf, name, table) {
     [rodata, 4, 64n + 2n * 56n, 0n],
     [text, 1, rodata.offset + rodata.fileSize, CODE_ADDRESS],
   ]) {
-    if (type !== 1 || flags !== wantFlags || offset !== wantOffset || address !== wantAddress ||
-      fileSize !== memorySize || fileSize % 8n !== 0n || fileSize === 0n) {
+    if (
+      type !== 1 ||
+      flags !== wantFlags ||
+      offset !== wantOffset ||
+      address !== wantAddress ||
+      fileSize !== memorySize ||
+      fileSize % 8n !== 0n ||
+      fileSize === 0n
+    ) {
       refuse(`the segment at ${address} is not as the loader demands`);
     }
   }
@@ -188,7 +215,10 @@ function checkProgram(elf, name, table) {
 // ---- Building ----
 
 const filesIn = (directory, pattern) =>
-  readdirSync(directory).filter((file) => pattern.test(file)).sort().map((file) => join(directory, file));
+  readdirSync(directory)
+    .filter((file) => pattern.test(file))
+    .sort()
+    .map((file) => join(directory, file));
 
 /** Compiles and links the C files of one directory; returns the program's bytes and its syscalls. */
 function buildProgram(directory) {
@@ -238,12 +268,13 @@ function write(files) {
 }
 
 function check(files) {
-  const same = (file) => files.has(file) && existsSync(join(PREBUILT, file)) &&
-    files.get(file).equals(readFileSync(join(PREBUILT, file)));
+  const same = (file) => files.has(file) && existsSync(join(PREBUILT, file)) && files.get(file).equals(readFileSync(join(PREBUILT, file)));
   const different = [...new Set([...files.keys(), ...prebuiltFiles()])].filter((file) => !same(file)).sort();
   if (different.length > 0) {
-    throw new Refusal(`prebuilt/ is not what the sources give: ${different.join(', ')}. ` +
-      'Run node programs/build.mjs, with the compiler that README.md names');
+    throw new Refusal(
+      `prebuilt/ is not what the sources give: ${different.join(', ')}. ` +
+        'Run node programs/build.mjs, with the compiler that README.md names',
+    );
   }
   console.log('prebuilt/ is what the sources give');
 }

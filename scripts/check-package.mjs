@@ -21,13 +21,37 @@ try {
   const use = "const e = new AsyncBpfEngine({ workers: 2 }); if (e.processSlot(1).slot !== 1n) throw new Error('wrong slot'); e.close();";
   writeFileSync(join(folder, 'use.cjs'), `const { AsyncBpfEngine } = require('async-bpf'); ${use}`);
   writeFileSync(join(folder, 'use.mjs'), `import { AsyncBpfEngine } from 'async-bpf'; ${use}`);
-  writeFileSync(join(folder, 'use.mts'), `import { AsyncBpfEngine, type SlotReport } from 'async-bpf'; const r: SlotReport = new AsyncBpfEngine().processSlot(1n); r.slot;`);
+  writeFileSync(
+    join(folder, 'use.mts'),
+    `import { AsyncBpfEngine, type SlotReport } from 'async-bpf'; const r: SlotReport = new AsyncBpfEngine().processSlot(1n); r.slot;`,
+  );
   for (const file of ['use.cjs', 'use.mjs']) run(folder, process.execPath, file);
   for (const resolution of ['nodenext', 'node16', 'bundler']) {
     const module = resolution === 'bundler' ? 'esnext' : resolution;
     const types = join(root, 'node_modules/@types');
-    const options = ['--module', module, '--moduleResolution', resolution, '--strict', '--target', 'es2022', '--lib', 'es2023,esnext.disposable'];
-    run(folder, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), 'use.mts', '--noEmit', ...options, '--typeRoots', types, '--types', 'node');
+    const options = [
+      '--module',
+      module,
+      '--moduleResolution',
+      resolution,
+      '--strict',
+      '--target',
+      'es2022',
+      '--lib',
+      'es2023,esnext.disposable',
+    ];
+    run(
+      folder,
+      process.execPath,
+      join(root, 'node_modules/typescript/bin/tsc'),
+      'use.mts',
+      '--noEmit',
+      ...options,
+      '--typeRoots',
+      types,
+      '--types',
+      'node',
+    );
   }
   run(folder, join(folder, 'node_modules/.bin/async-bpf'), '--version');
   console.log('the package is good');

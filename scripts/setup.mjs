@@ -27,7 +27,11 @@ once('dist/.stamp', ['tsconfig.json', 'package-lock.json', 'bindings/ts', 'scrip
 function once(stamp, sources, what, step) {
   const path = join(root, stamp);
   const digest = createHash('sha256');
-  for (const source of sources.flatMap(files)) digest.update(source).update('\0').update(readFileSync(join(root, source)));
+  for (const source of sources.flatMap(files))
+    digest
+      .update(source)
+      .update('\0')
+      .update(readFileSync(join(root, source)));
   const wanted = digest.digest('hex');
   if (existsSync(path) && readFileSync(path, 'utf8') === wanted) return;
   console.error(`Setting up: ${what} …`);
@@ -38,7 +42,9 @@ function once(stamp, sources, what, step) {
 
 /** The files at or below a path, by name. Tests of the crates are not part of what is built. */
 function files(path) {
-  const found = readdirSync(join(root, dirname(path)), { withFileTypes: true }).find((entry) => join(dirname(path), entry.name) === join(path));
+  const found = readdirSync(join(root, dirname(path)), { withFileTypes: true }).find(
+    (entry) => join(dirname(path), entry.name) === join(path),
+  );
   if (!found) fail(`${path} is missing from this clone`);
   if (!found.isDirectory()) return [path];
   return readdirSync(join(root, path), { recursive: true, withFileTypes: true })
