@@ -196,7 +196,8 @@ uint64_t sol_ring_buffer_peek(uint64_t buffer_id, void *output, uint64_t output_
  * the sum of both.
  *
  * `program_pubkey` is the 32-byte program id. Returns a code. Costs 100 units.
- * Errors: NULL_POINTER; INVALID_ARGUMENT for other bits in `rights`; INVALID_BUFFER unless this program owns it. */
+ * Errors: NULL_POINTER; INVALID_ARGUMENT for other bits in `rights`, or for a 65th program; INVALID_BUFFER unless this
+ * program owns it. */
 uint64_t sol_ring_buffer_grant(uint64_t buffer_id, const uint8_t *program_pubkey, uint64_t rights);
 
 /** Destroys a buffer of this program and the entries in it.
