@@ -111,8 +111,12 @@ function simulate(bars: readonly Bar[], parameters: Parameters, slotOf: (index: 
     if (!isInRange(price)) return false;
     const history = [...closes.slice(-slow), price];
     if (closes.length >= slow) {
+      // A guard whose callback failed.
+      const reason = guards && (price > guards.above ? TOOK_PROFIT : price < guards.below ? STOPPED_LOSS : undefined);
       const [before, now] = [trend(history.slice(0, -1)), trend(history)];
-      if (position.units === 0n && before <= 0 && now > 0) buy(slot, price);
+      if (reason !== undefined) {
+        if (!sell(slot, price, reason)) return false;
+      } else if (position.units === 0n && before <= 0 && now > 0) buy(slot, price);
       else if (position.units > 0n && before >= 0 && now < 0 && !sell(slot, price, CROSS)) return false;
     }
     closes.push(price);
@@ -332,6 +336,18 @@ test('a price out of range fails the callback and changes nothing', () => {
   });
   const { failed } = compare(barsOf(closes), AGENTS);
   expect(failed).toBeGreaterThan(8 * 60);
+});
+
+test('a stop-loss that one bad price made fail is not lost', () => {
+  const closes = [10_000_000n, 10_000_000n, 10_000_000n, 11_000_000n, 0n, 10_400_000n, 10_400_000n];
+  const { agents, failed } = drive(barsOf(closes), [{ ...DEFAULTS, fast: 2, slow: 3, stopLoss: 500 }]);
+  // It buys at 11, so it stops at 10.45. The bad price fails the watcher's callback and the tick.
+  expect(failed).toBe(2);
+  const trades = agents[0]!.trades.map(({ slot, side, reason, price }) => [slot, side, reason, price]);
+  expect(trades).toEqual([
+    [4n, BUY, CROSS, 11_000_000n],
+    [6n, SELL, STOPPED_LOSS, 10_400_000n],
+  ]);
 });
 
 const anyParameters = (percent: fc.Arbitrary<number>) =>

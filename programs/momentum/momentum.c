@@ -19,7 +19,10 @@
  *   2. Append close to the sequence. Let n be its length, F the sum of its last `fast` closes, S the sum of its last
  *      `slow`. The trend is the sign of F / fast - S / slow, computed without division as that of F * slow - S * fast.
  *   3. If n <= slow, there is no earlier trend to compare with: done.
- *   4. Let `before` be the trend at the previous tick, `now` the trend at this one.
+ *   4. Long, and close is beyond one of the position's two thresholds: sell at close, reason 1 or 2; done. The watchers
+ *      have sold before the tick unless their callback failed, and a crossing comes only once: a guard must not be lost
+ *      because one price was bad.
+ *   5. Let `before` be the trend at the previous tick, `now` the trend at this one.
  *        flat, before <= 0 and now > 0: buy at close.
  *        long, before >= 0 and now < 0: sell at close, reason 0.
  *   A tick takes one sample, however many ticks of the timer it stands for.
@@ -185,6 +188,15 @@ static uint64_t disarm(uint64_t *watcher) {
     return gone ? SUCCESS : ERROR_WATCHER_REMOVE + error;
 }
 
+/* Beyond these, the position is closed. */
+static uint64_t take_profit_price(const State *state) {
+    return state->entry_price * (BPS + state->take_profit_bps) / BPS;
+}
+
+static uint64_t stop_loss_price(const State *state) {
+    return state->entry_price * (BPS - state->stop_loss_bps) / BPS;
+}
+
 static uint64_t buy(Run *run, uint64_t price) {
     State *state = run->state;
     /* cash * SCALE / price without the overflow: the first term is at most CASH_MAX / PRICE_MIN * SCALE = 10^18, the
@@ -198,11 +210,11 @@ static uint64_t buy(Run *run, uint64_t price) {
     state->units = units;
     state->entry_price = price;
 
-    uint64_t above = price * (BPS + state->take_profit_bps) / BPS;
-    uint64_t error = arm(run, SOL_ASYNC_TRIGGER_THRESHOLD_ABOVE, above, TAKE_PROFIT, &state->take_profit_watcher);
+    uint64_t error = arm(run, SOL_ASYNC_TRIGGER_THRESHOLD_ABOVE, take_profit_price(state), TAKE_PROFIT,
+                         &state->take_profit_watcher);
     if (error != SUCCESS) return error;
-    uint64_t below = price * (BPS - state->stop_loss_bps) / BPS;
-    error = arm(run, SOL_ASYNC_TRIGGER_THRESHOLD_BELOW, below, STOP_LOSS, &state->stop_loss_watcher);
+    error = arm(run, SOL_ASYNC_TRIGGER_THRESHOLD_BELOW, stop_loss_price(state), STOP_LOSS,
+                &state->stop_loss_watcher);
     if (error != SUCCESS) return error;
 
     report(run, BUY, CROSS, price, units);
@@ -261,6 +273,8 @@ static uint64_t tick(Run *run) {
     int before = trend(state);
     sample(state, close);
     if (state->samples <= state->slow) return SUCCESS;
+    if (state->units > 0 && close > take_profit_price(state)) return sell(run, close, TOOK_PROFIT);
+    if (state->units > 0 && close < stop_loss_price(state)) return sell(run, close, STOPPED_LOSS);
     int now = trend(state);
 
     if (state->units == 0 && before <= 0 && now > 0) return buy(run, close);
