@@ -601,11 +601,6 @@ describe('the constructor', () => {
       { limits: { maxRingBufferSize: 1024 } },
       /^defaultRingBufferSize is 4096, but must be in \[minRingBufferSize, maxRingBufferSize\], which is \[64, 1024\]/,
     ],
-    [
-      'a budget that no slot could hold',
-      { limits: { slotComputeLimit: 1_399_999 } },
-      /^slotComputeLimit is 1399999, but must be at least maxComputeBudget, which is 1400000/,
-    ],
     ['accounts that are no array', { accounts: 5 }, /^accounts is 5, but must be an array/],
     ['an account without an address', { accounts: [{ lamports: 5 }] }, /address is undefined, but must be an address/],
     ['an account without lamports', { accounts: [{ address: A }] }, /lamports is undefined, but must be a bigint/],

@@ -24,6 +24,14 @@ function slots(engine: AsyncBpfEngine): string[][] {
 }
 
 describe('the compute limit of a slot', () => {
+  test('also bounds the budget of a callback, which could never start otherwise, but not that of an invocation', () => {
+    const engine = createEngine({ program: 'conformance' }, { limits: { slotComputeLimit: LIMIT } });
+    expect(() => engine.tasks.submit(saying('x', LIMIT + 1))).toThrow(`computeBudget is ${LIMIT + 1}, but must be in [1, ${LIMIT}]`);
+    engine.tasks.submit(saying('x', LIMIT));
+    expect(said(next(engine).outcomes)).toEqual(['x']);
+    expect(engine.invoke(saying('x', 1_400_000)).status).toBe('committed');
+  });
+
   test('lets a task start only if the units used so far and its budget fit', () => {
     const engine = oneASlot();
     const budget = 4_000;

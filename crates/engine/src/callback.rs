@@ -35,14 +35,11 @@ impl Callback {
         if self.accounts.len() as u64 > limits.max_callback_accounts {
             return Err(Error::invalid("accounts", format!("{} accounts", self.accounts.len()), format!("at most {}", limits.max_callback_accounts)));
         }
-        check_budget(self.compute_budget, limits)
+        // A task with more than a whole slot has would never start.
+        check_budget(self.compute_budget, limits.max_compute_budget.min(limits.slot_compute_limit))
     }
 }
 
-pub(crate) fn check_budget(budget: u64, limits: &Limits) -> Result<(), Error> {
-    if (1..=limits.max_compute_budget).contains(&budget) {
-        Ok(())
-    } else {
-        Err(Error::invalid("computeBudget", budget, format!("in [1, {}]", limits.max_compute_budget)))
-    }
+pub(crate) fn check_budget(budget: u64, max: u64) -> Result<(), Error> {
+    if (1..=max).contains(&budget) { Ok(()) } else { Err(Error::invalid("computeBudget", budget, format!("in [1, {max}]"))) }
 }

@@ -555,7 +555,7 @@ impl Engine {
         if callback.data.len() > MAX_INVOKE_DATA_LEN {
             return Err(Error::invalid("data", format!("{} bytes", callback.data.len()), format!("at most {MAX_INVOKE_DATA_LEN} bytes")));
         }
-        crate::callback::check_budget(callback.compute_budget, &self.limits)?;
+        crate::callback::check_budget(callback.compute_budget, self.limits.max_compute_budget)?;
         let sequence = self.next_sequence();
         let slot = self.meta.slot;
         Ok(Task {

@@ -87,13 +87,6 @@ impl Limits {
                 format!("in [minRingBufferSize, maxRingBufferSize], which is [{}, {}]", self.min_ring_buffer_size, self.max_ring_buffer_size),
             ));
         }
-        if self.slot_compute_limit < self.max_compute_budget {
-            return Err(Error::invalid(
-                "slotComputeLimit",
-                self.slot_compute_limit,
-                format!("at least maxComputeBudget, which is {}: a task with a larger budget could never start", self.max_compute_budget),
-            ));
-        }
         Ok(())
     }
 }

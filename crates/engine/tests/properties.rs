@@ -223,7 +223,7 @@ fn limits_have_hard_ranges() {
     }
     assert_eq!(limits, Limits::default());
     assert_eq!(code(limits.set("maxTimers", 1)), ErrorCode::InvalidArgument);
-    for (key, value) in [("minTimerSlots", 1_000_000), ("maxRingBufferSize", 4_000), ("slotComputeLimit", 1_399_999)] {
+    for (key, value) in [("minTimerSlots", 1_000_000), ("maxRingBufferSize", 4_000)] {
         let mut limits = Limits { max_timer_slots: 10, ..Limits::default() };
         limits.set(key, value).unwrap();
         assert!(limits.validate().is_err(), "{key}");
