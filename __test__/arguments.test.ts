@@ -587,8 +587,13 @@ describe('the constructor', () => {
     ['an unsafe slot', { startSlot: UNSAFE }, /^startSlot is 9007199254740992, /],
     ['a time that is no number', { startTimestamp: 'now' }, /^startTimestamp is "now", /],
     ['a time whose milliseconds are out of range', { startTimestamp: 2n ** 62n }, /^\w+Timestamp is 4611686018427387904, /],
+    [
+      'an unknown member of an account',
+      { accounts: [{ address: A, lamports: 1, ower: A }] },
+      /^accounts\[0\] is "ower", but must be made of address, /,
+    ],
     ['limits that are null', { limits: null }, /^limits is null, but must be an object/],
-    ['an unknown limit', { limits: { maxTimers: 5 } }, /^limits is maxTimers, but must be one of maxTimersPerProgram, /],
+    ['an unknown limit', { limits: { maxTimers: 5 } }, /^limits is "maxTimers", but must be made of maxTimersPerProgram, /],
     ['a limit that is no number', { limits: { maxTimersPerProgram: '5' } }, /^maxTimersPerProgram is "5", but must be a bigint in/],
     ['a negative limit', { limits: { maxTimersPerProgram: -1 } }, /^maxTimersPerProgram is -1, /],
     [

@@ -40,6 +40,22 @@ function endOfSegments(elf: Uint8Array): number {
   return Math.max(...ends);
 }
 
+test('the accounts that stand for a program are not to be replaced', () => {
+  const engine = createEngine({});
+  engine.addProgram(PROGRAM, prebuilt('counter'));
+  const programdata = engine.getAccount(PROGRAM)!.data.slice(4, 36);
+  expect(engine.getAccount(programdata)!.data.slice(45)).toEqual(Uint8Array.from(prebuilt('counter')));
+  for (const account of [PROGRAM, programdata]) {
+    expect(() => engine.setAccount(account, { lamports: 0 })).toThrow(/^address is .* not a loaded program/);
+    expect(() => engine.updateAccounts([{ address: account, lamports: 5 }])).toThrow(/^address is .* not a loaded program/);
+  }
+  engine.removeProgram(PROGRAM);
+  for (const account of [PROGRAM, programdata]) {
+    expect(engine.getAccount(account)).toBeUndefined();
+    engine.setAccount(account, { lamports: 5 });
+  }
+});
+
 describe('a file that is not a program', () => {
   test('an empty file is refused by name', () => {
     const engine = createEngine({});

@@ -11,7 +11,7 @@ function codeBlock(document: string, language: string): string {
 
 test('the example of the README does what its comments say', () => {
   const [program, counter] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
-  const code = codeBlock('README.md', 'ts').replace(/^import .*$/m, '');
+  const code = codeBlock('README.md', 'ts').replace(/^import .*$/gm, '');
   const run = new Function('AsyncBpfEngine', 'readFileSync', 'program', 'counter', `${code}; return engine;`);
   const engine = run(AsyncBpfEngine, readFileSync, program, counter) as AsyncBpfEngine;
   expect(engine.getAccount(counter)?.data).toEqual(Uint8Array.of(11, 0, 0, 0, 0, 0, 0, 0));

@@ -3,6 +3,7 @@
 // Every row is compared with a peer that is measured in the same run, in alternating rounds; the ratio is the median of the rounds'
 // ratios, with its quartiles. Absolute times are of this machine.
 import Benchmark from 'benchmark';
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { AsyncBpfEngine } from '../dist/index.mjs';
@@ -36,6 +37,8 @@ function busy(count, workers) {
     });
   }
   let slot = 0;
+  const { outcomes } = engine.processSlot(++slot);
+  assert.deepEqual([outcomes.length, outcomes.every(({ status }) => status === 'committed')], [count, true]);
   return () => engine.processSlot(++slot);
 }
 
@@ -45,7 +48,9 @@ function invoking() {
   engine.addProgram(program, counterElf);
   engine.setAccount(counter, { ...ACCOUNT, owner: program });
   const accounts = [{ address: counter, isWritable: true }];
-  return () => engine.invoke({ programId: program, accounts, computeBudget: 10_000 });
+  const invoke = () => engine.invoke({ programId: program, accounts, computeBudget: 10_000 });
+  assert.equal(invoke().status, 'committed');
+  return invoke;
 }
 
 const litesvm = await litesvmCounter(counterElf);

@@ -22,7 +22,7 @@ use wire::{OpenRequest, Request, Response};
 
 #[derive(Default)]
 struct Engines {
-    engines: HashMap<u32, Svm>,
+    engines: HashMap<u32, Box<Svm>>,
     last_handle: u32,
 }
 
@@ -50,7 +50,7 @@ pub fn open(request: &[u8]) -> Uint8Array {
         let svm = Svm::new(SvmConfig { engine, workers: workers as usize })?;
         let handle = ENGINES.with_borrow_mut(|all| {
             all.last_handle += 1;
-            all.engines.insert(all.last_handle, svm);
+            all.engines.insert(all.last_handle, Box::new(svm));
             all.last_handle
         });
         Ok(Response::of(&handle))
@@ -62,10 +62,11 @@ pub fn open(request: &[u8]) -> Uint8Array {
 pub fn call(handle: u32, request: &[u8]) -> Uint8Array {
     reply(|| {
         let request: Request = wire::decode(request)?;
-        ENGINES.with_borrow_mut(|all| match all.engines.get_mut(&handle) {
-            Some(svm) => request.run(svm),
-            None => Err(Refusal::closed()),
-        })
+        // Out of the table while the request runs: if it panics, an engine that is half way through something is gone with it.
+        let mut svm = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle)).ok_or_else(Refusal::closed)?;
+        let response = request.run(&mut svm);
+        ENGINES.with_borrow_mut(|all| all.engines.insert(handle, svm));
+        response
     })
 }
 
@@ -116,7 +117,10 @@ impl From<AddProgramError> for Refusal {
 
 fn reply(run: impl FnOnce() -> std::result::Result<Response, Refusal>) -> Uint8Array {
     let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-        Err(Refusal { code: ErrorCode::ExecutionFailed, message: "the addon panicked; this is a defect of async-bpf, please report it".into() })
+        Err(Refusal {
+            code: ErrorCode::ExecutionFailed,
+            message: "the addon panicked and the engine is gone; this is a defect of async-bpf, please report it".into(),
+        })
     });
     Uint8Array::new(wire::encode(result))
 }

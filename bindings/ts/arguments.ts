@@ -103,8 +103,12 @@ export function toMember(table: Readonly<Record<string, number>>, value: unknown
   return value as number;
 }
 
-export function toObject<T extends object>(value: T, argument: string): T {
+/** An object, without members that would be ignored: those are mistakes. */
+export function toObject<T extends object>(value: T, argument: string, known: readonly string[]): T {
   if (typeof value !== 'object' || value === null) throw invalidArgument(argument, value, 'an object');
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) throw invalidArgument(argument, key, `made of ${known.join(', ')}`);
+  }
   return value;
 }
 
@@ -120,11 +124,13 @@ export function toAccountMetas(value: Iterable<AccountMetaLike>, argument: strin
 function toAccountMeta(meta: AccountMetaLike, argument: string): AccountMeta {
   if (typeof meta === 'object' && meta !== null) {
     if ('address' in meta && 'role' in meta) {
+      toObject(meta, argument, ['address', 'role']);
       const role = toMember({ READONLY: 0, WRITABLE: 1, READONLY_SIGNER: 2, WRITABLE_SIGNER: 3 }, meta.role, `${argument}.role`);
       return { address: toAddress(meta.address, `${argument}.address`), signer: role >= 2, writable: role % 2 === 1 };
     }
     const [key, address] = 'address' in meta ? ['address', meta.address] : 'pubkey' in meta ? ['pubkey', meta.pubkey] : [];
     if (key !== undefined) {
+      toObject(meta, argument, [key, 'isSigner', 'isWritable']);
       const { isSigner = false, isWritable = false } = meta as { isSigner?: boolean; isWritable?: boolean };
       return {
         address: toAddress(address, `${argument}.${key}`),

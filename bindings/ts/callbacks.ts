@@ -8,6 +8,9 @@ import type { WireCallback } from './wire.js';
 /** What an instruction of a Solana transaction gets when nobody asks for more. */
 const DEFAULT_COMPUTE_BUDGET = 200_000;
 
+/** What every callback may say. */
+export const CALLBACK_KEYS = ['programId', 'data', 'accounts', 'computeBudget'];
+
 export const NO_BYTES = new Uint8Array(0);
 
 export function toCallback(options: CallbackOptions): WireCallback {

@@ -5,11 +5,15 @@ import { AsyncBpfError } from './errors.js';
 import { addon } from './native.js';
 import { Reader, Writer, type Caller } from './wire.js';
 
+/** Engines that nobody closed; their threads would stay for the life of the process. */
+const forgotten = new FinalizationRegistry<number>((handle) => addon.close(handle));
+
 export class Connection {
   #handle: number | undefined;
 
   constructor(open: Writer) {
     this.#handle = Reader.reply(addon.open(open.finish())).u32();
+    forgotten.register(this, this.#handle, this);
   }
 
   /** Throws SHUTDOWN after `close`. */
@@ -33,6 +37,7 @@ export class Connection {
 
   close(): void {
     if (this.#handle === undefined) return;
+    forgotten.unregister(this);
     addon.close(this.#handle);
     this.#handle = undefined;
   }

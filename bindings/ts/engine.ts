@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { toAddress, toArray, toBoolean, toBytes, toI64, toObject, toU64, type AddressLike, type U64Like } from './arguments.js';
-import { NO_BYTES, optionalU64, toCallback } from './callbacks.js';
+import { CALLBACK_KEYS, NO_BYTES, optionalU64, toCallback } from './callbacks.js';
 import { Connection } from './connection.js';
 import { DEFAULT_LIMITS } from './constants.js';
 import { invalidArgument } from './errors.js';
@@ -25,6 +25,7 @@ import { Request, Writer, type WireAccount } from './wire.js';
 
 const MAX_WORKERS = 256;
 const SYSTEM_PROGRAM = new Uint8Array(32);
+const ACCOUNT_KEYS = ['address', 'lamports', 'data', 'owner', 'executable'];
 const OPTIONS = ['workers', 'startSlot', 'startTimestamp', 'limits', 'accounts'];
 
 /**
@@ -49,22 +50,20 @@ export class AsyncBpfEngine {
 
   /** Throws INVALID_ARGUMENT for an unknown option, or a limit outside its hard range. */
   constructor(options: EngineOptions = {}) {
-    for (const key of Object.keys(toObject(options, 'options'))) {
-      if (!OPTIONS.includes(key)) throw invalidArgument('options', key, `made of ${OPTIONS.join(', ')}`);
-    }
+    toObject(options, 'options', OPTIONS);
     const { workers = Math.max(1, availableParallelism() - 1), startSlot = 0, startTimestamp = 0, limits = {}, accounts = [] } = options;
     if (!Number.isSafeInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
       throw invalidArgument('workers', workers, `an integer in [1, ${MAX_WORKERS}]`);
     }
     const slot = toU64(startSlot, 'startSlot');
     const timestamp = toI64(startTimestamp, 'startTimestamp');
-    const entries = Object.entries(toObject(limits, 'limits')).filter(([, value]) => value !== undefined);
+    const entries = Object.entries(toObject(limits, 'limits', Object.keys(DEFAULT_LIMITS))).filter(([, value]) => value !== undefined);
     const initial = toArray(accounts, 'accounts').map((account, index) => ({
-      address: toAddress(toObject(account, `accounts[${index}]`).address, `accounts[${index}].address`),
+      address: toAddress(toObject(account, `accounts[${index}]`, ACCOUNT_KEYS).address, `accounts[${index}].address`),
       ...toAccount(account, `accounts[${index}].`),
     }));
     const open = new Writer().u32(workers).u64(slot).i64(timestamp);
-    open.list(entries, ([key, value]) => open.string(key).u64(toU64(value, Object.hasOwn(DEFAULT_LIMITS, key) ? key : 'limits')));
+    open.list(entries, ([key, value]) => open.string(key).u64(toU64(value, key)));
     this.#connection = new Connection(open);
     this.timers = new Timers(this.#connection);
     this.watchers = new Watchers(this.#connection);
@@ -95,7 +94,7 @@ export class AsyncBpfEngine {
 
   /** Replaces an account now; 0 lamports removes it. Watchers see the change in the next slot. Throws INVALID_ARGUMENT. */
   setAccount(address: AddressLike, account: AccountInit): void {
-    this.#setAccount(toAddress(address, 'address'), toAccount(toObject(account, 'account')));
+    this.#setAccount(toAddress(address, 'address'), toAccount(toObject(account, 'account', ACCOUNT_KEYS)));
   }
 
   /** An account as programs see it, sysvars included; `undefined` when it does not exist. */
@@ -110,7 +109,7 @@ export class AsyncBpfEngine {
    */
   updateAccounts(updates: Iterable<AccountUpdate>): void {
     const all = toArray(updates, 'updates').map((update, index) => ({
-      address: toAddress(toObject(update, `updates[${index}]`).address, `updates[${index}].address`),
+      address: toAddress(toObject(update, `updates[${index}]`, [...ACCOUNT_KEYS, 'writeVersion']).address, `updates[${index}].address`),
       account: toAccount(update, `updates[${index}].`),
       writeVersion: optionalU64(update.writeVersion, `updates[${index}].writeVersion`),
     }));
@@ -128,7 +127,7 @@ export class AsyncBpfEngine {
    * Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT. A program that fails is an outcome.
    */
   invoke(options: CallbackOptions): Outcome {
-    const callback = toCallback(toObject(options, 'options'));
+    const callback = toCallback(toObject(options, 'options', CALLBACK_KEYS));
     return replies.outcome(this.#connection.request(Writer.request(Request.Invoke).callback(callback)));
   }
 
@@ -138,7 +137,7 @@ export class AsyncBpfEngine {
    * `slot` is above the current one; slots may be skipped. Throws INVALID_SLOT.
    */
   processSlot(slot: U64Like, options: SlotOptions = {}): SlotReport {
-    const { unixTimestamp } = toObject(options, 'options');
+    const { unixTimestamp } = toObject(options, 'options', ['unixTimestamp']);
     const request = Writer.request(Request.ProcessSlot).u64(toU64(slot, 'slot'));
     const timestamp = unixTimestamp === undefined ? undefined : toI64(unixTimestamp, 'unixTimestamp');
     request.option(timestamp, (seconds) => request.i64(seconds));

@@ -25,7 +25,10 @@ export class AsyncBpfError extends Error {
   }
 
   /** Whether `error` is an `AsyncBpfError`, of this code if one is given. */
-  static is(error: unknown, codeName?: ErrorCodeName): error is AsyncBpfError {
+  static is<Name extends ErrorCodeName = ErrorCodeName>(
+    error: unknown,
+    codeName?: Name,
+  ): error is AsyncBpfError & { codeName: Name; code: (typeof ErrorCode)[Name] } {
     return error instanceof AsyncBpfError && (codeName === undefined || error.codeName === codeName);
   }
 }

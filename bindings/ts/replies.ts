@@ -154,19 +154,27 @@ function outcomeError(reader: Reader): OutcomeError {
   return { code, name: errorName(code), message, reason, ...(customCode === undefined ? {} : { customCode }) };
 }
 
-export function slotReport(reader: Reader): SlotReport {
-  let outcomes: Outcome[] | undefined;
+export function slotReport(reply: Reader): SlotReport {
+  // Most slots of most hosts are only counted: outcomes are built when somebody looks, and then the reply can go.
+  let reader: Reader | undefined = reply;
+  let outcomes: Outcome[] = [];
   return {
-    slot: reader.u64(),
-    timersFired: reader.u64(),
-    watchersTriggered: reader.u64(),
-    tasksQueued: reader.u64(),
-    tasksPending: reader.u64(),
-    unitsConsumed: reader.u64(),
-    stateHash: hex(reader),
-    // Most slots of most hosts are only counted: what nobody looks at is never built.
+    slot: reply.u64(),
+    timersFired: reply.u64(),
+    watchersTriggered: reply.u64(),
+    tasksQueued: reply.u64(),
+    tasksPending: reply.u64(),
+    unitsConsumed: reply.u64(),
+    stateHash: hex(reply),
     get outcomes() {
-      return (outcomes ??= reader.list(() => outcome(reader)));
+      if (reader) {
+        const unread = reader;
+        outcomes = unread.list(() => outcome(unread));
+        reader = undefined;
+        // From now on it is there like the rest, for whoever prints the report.
+        Object.defineProperty(this, 'outcomes', { value: outcomes, enumerable: true });
+      }
+      return outcomes;
     },
   };
 }

@@ -21,7 +21,7 @@ export class Rings {
 
   /** Creates a ring buffer for a program, and returns its id. Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, MAX_BUFFERS, SHUTDOWN. */
   create(options: RingOptions): bigint {
-    const { programId, size, reader = 'program' } = toObject(options, 'options');
+    const { programId, size, reader = 'program' } = toObject(options, 'options', ['programId', 'size', 'reader']);
     const program = toAddress(programId, 'programId');
     const capacity = optionalU64(size, 'size');
     if (reader !== 'program' && reader !== 'host') throw invalidArgument('reader', reader, "'program' or 'host'");
@@ -42,12 +42,15 @@ export class Rings {
     this.#connection.call('host', Call.RingPush, (writer) => writer.u64(ringId).bytes(bytes));
   }
 
-  /** Takes the first entry, or `undefined` when there is none. Throws INVALID_BUFFER, BUFFER_NOT_ACTIVE. */
+  /**
+   * Takes the first entry, or `undefined` when there is none. Throws INVALID_BUFFER; BUFFER_NOT_ACTIVE for a buffer that programs
+   * read: from one that the host reads, it can take in any state.
+   */
   pop(id: U64Like): Uint8Array | undefined {
     return this.#read(Call.RingPop, id);
   }
 
-  /** The first entry, left in place, or `undefined` when there is none. Throws INVALID_BUFFER, BUFFER_NOT_ACTIVE. */
+  /** The first entry, left in place, or `undefined` when there is none. Throws as `pop`. */
   peek(id: U64Like): Uint8Array | undefined {
     return this.#read(Call.RingPeek, id);
   }

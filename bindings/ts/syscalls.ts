@@ -3,7 +3,7 @@
  *
  * A pointer and its length are one `Uint8Array`; `null` is a null pointer. Creating returns an id, or 0n on failure, and
  * `sol_async_last_error()` then tells the code. What a call creates runs without accounts: there is no instruction to take them from.
- * There is no `sol_async_context`, since no callback is running. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
+ * There is no `sol_async_context`, since no callback is running, and no `sol_timer_create_with`: hosts have `engine.timers`. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
  */
 
 import { toAddress, toBytes, toI64, toU64, type AddressLike, type U64Like } from './arguments.js';
@@ -24,7 +24,7 @@ export class Syscalls {
   /** @internal */
   constructor(connection: Connection, program: Uint8Array) {
     this.#connection = connection;
-    this.#program = program;
+    this.#program = program.slice();
   }
 
   sol_timer_create(triggerSlot: U64Like, data: Bytes, computeBudget: U64Like): bigint {

@@ -1,5 +1,5 @@
 import { toObject } from './arguments.js';
-import { optionalU64, toCallback, toPriority } from './callbacks.js';
+import { CALLBACK_KEYS, optionalU64, toCallback, toPriority } from './callbacks.js';
 import type { Connection } from './connection.js';
 import { ErrorCode, Priority } from './constants.js';
 import { AsyncBpfError } from './errors.js';
@@ -22,7 +22,7 @@ export class Tasks {
    * Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, INVALID_SLOT for a deadline that has passed, QUEUE_FULL, SHUTDOWN.
    */
   submit(options: TaskOptions): TaskHandle {
-    const { priority, deadlineSlot } = toObject(options, 'options');
+    const { priority, deadlineSlot } = toObject(options, 'options', [...CALLBACK_KEYS, 'priority', 'deadlineSlot']);
     const callback = toCallback(options);
     const queue = toPriority(priority, Priority.NORMAL);
     const deadline = optionalU64(deadlineSlot, 'deadlineSlot');

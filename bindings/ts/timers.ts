@@ -1,5 +1,5 @@
 import { toAddress, toMember, toObject, toU64, type AddressLike, type U64Like } from './arguments.js';
-import { optionalU64, toCallback, toPriority } from './callbacks.js';
+import { CALLBACK_KEYS, optionalU64, toCallback, toPriority } from './callbacks.js';
 import type { Connection } from './connection.js';
 import { CatchUp, Priority } from './constants.js';
 import { timer } from './replies.js';
@@ -7,6 +7,8 @@ import type { PeriodicTimerOptions, TimerInfo, TimerOptions } from './types.js';
 import { Call, Request, Writer } from './wire.js';
 
 const DEFAULT_MAX_TICKS = 16;
+const TIMER_KEYS = [...CALLBACK_KEYS, 'triggerSlot', 'priority', 'deadlineSlot'];
+const PERIODIC_KEYS = [...CALLBACK_KEYS, 'startSlot', 'periodSlots', 'priority', 'catchUp', 'maxTicks'];
 
 /** Timers of the host's programs. */
 export class Timers {
@@ -23,7 +25,7 @@ export class Timers {
    * Throws UNKNOWN_PROGRAM, INVALID_SLOT, INVALID_ARGUMENT, MAX_TIMERS, SHUTDOWN.
    */
   create(options: TimerOptions): bigint {
-    const { triggerSlot, deadlineSlot, priority } = toObject(options, 'options');
+    const { triggerSlot, deadlineSlot, priority } = toObject(options, 'options', TIMER_KEYS);
     const callback = toCallback(options);
     const start = toU64(triggerSlot, 'triggerSlot');
     const deadline = optionalU64(deadlineSlot, 'deadlineSlot');
@@ -41,7 +43,13 @@ export class Timers {
    * Throws UNKNOWN_PROGRAM, INVALID_SLOT, INVALID_ARGUMENT, MAX_TIMERS, SHUTDOWN.
    */
   createPeriodic(options: PeriodicTimerOptions): bigint {
-    const { startSlot, periodSlots, priority, catchUp = CatchUp.ONCE, maxTicks = DEFAULT_MAX_TICKS } = toObject(options, 'options');
+    const {
+      startSlot,
+      periodSlots,
+      priority,
+      catchUp = CatchUp.ONCE,
+      maxTicks = DEFAULT_MAX_TICKS,
+    } = toObject(options, 'options', PERIODIC_KEYS);
     const callback = toCallback(options);
     const start = toU64(startSlot, 'startSlot');
     const period = toU64(periodSlots, 'periodSlots');

@@ -21,7 +21,7 @@ export interface EngineOptions {
   accounts?: Iterable<AccountInit & { address: AddressLike }>;
 }
 
-/** A whole account. */
+/** A whole account: what is left out is empty, not as it was before. */
 export interface AccountInit {
   /** Balance; 0 removes the account. */
   lamports: U64Like;
@@ -33,7 +33,7 @@ export interface AccountInit {
   executable?: boolean;
 }
 
-/** A new state of an account, seen elsewhere. */
+/** A new state of an account, seen elsewhere: the whole of it. What is left out is empty, not as it was before. */
 export interface AccountUpdate extends AccountInit {
   address: AddressLike;
   /** Orders the updates of one account: one that is not above the last applied is ignored. */
@@ -232,7 +232,7 @@ export interface Outcome {
   unitsConsumed: bigint;
   logs: string[];
   returnData?: Uint8Array;
-  /** The code that each async call returned, in order. */
+  /** The code of each call that creates, changes or reads something, in order, and of each that was refused. */
   stagedCodes: ErrorCode[];
 }
 
@@ -253,7 +253,10 @@ export interface SlotReport {
   stateHash: string;
 }
 
-/** Totals since the engine was created; `active` and `pending` are now. */
+/**
+ * Totals since the engine was created; `active` and `pending` are now. Submitted tasks are those of the host and of programs; completed, failed
+ * and units include callbacks and invocations.
+ */
 export interface Stats {
   timersCreated: bigint;
   timersActive: bigint;

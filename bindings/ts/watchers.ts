@@ -1,11 +1,13 @@
 import { toAddress, toBytes, toI64, toMember, toObject, toU64, type AddressLike, type U64Like } from './arguments.js';
-import { toCallback, toPriority } from './callbacks.js';
+import { CALLBACK_KEYS, toCallback, toPriority } from './callbacks.js';
 import type { Connection } from './connection.js';
 import { Priority, WatcherTrigger } from './constants.js';
 import { invalidArgument } from './errors.js';
 import { watcher } from './replies.js';
 import type { WatcherInfo, WatcherOptions } from './types.js';
 import { Call, Request, Writer } from './wire.js';
+
+const WATCHER_KEYS = [...CALLBACK_KEYS, 'account', 'trigger', 'threshold', 'offset', 'pattern', 'priority', 'minSlotsBetweenTriggers'];
 
 /** Watchers of the host's programs. */
 export class Watchers {
@@ -23,7 +25,7 @@ export class Watchers {
    * MAX_WATCHERS, SHUTDOWN.
    */
   create(options: WatcherOptions): bigint {
-    const { account, priority, minSlotsBetweenTriggers = 1 } = toObject(options, 'options');
+    const { account, priority, minSlotsBetweenTriggers = 1 } = toObject(options, 'options', WATCHER_KEYS);
     const callback = toCallback(options);
     const address = toAddress(account, 'account');
     const writeTrigger = toTrigger(options);

@@ -16,7 +16,8 @@
  *   nothing behind. Within the invocation the program sees its own effects.
  * - Ownership. What is created belongs to the program whose code makes the call; in a cross-program invocation that
  *   is the callee. The id of another program's object is reported exactly like one that does not exist.
- * - An engine that is being closed answers SHUTDOWN.
+ * - An engine that is draining takes nothing new: creating fails with SHUTDOWN.
+ * - The calls of one invocation may take 8 MiB, arguments included; more are refused with QUEUE_FULL.
  *
  * The limits named below are the defaults; a host can set others. Integers are little-endian.
  * Freestanding C11; needs sol_async_constants.h and sol_syscall.h beside it and nothing else. */
@@ -34,7 +35,8 @@
 /** The current slot. Costs 100 units and cannot fail. */
 uint64_t sol_get_slot(void);
 
-/** The code of the most recent call of this header in this invocation, or SOL_ASYNC_SUCCESS when there was none.
+/** The code of the most recent call of this header in this invocation, sol_get_slot() aside; SOL_ASYNC_SUCCESS when there
+ * was none.
  *
  * Read it right after a call that returned 0; reading does not change it. Costs 100 units and cannot fail. */
 uint64_t sol_async_last_error(void);

@@ -38,7 +38,7 @@ export function parseUpdate(json: Json, names: Names, accounts: Iterable<Account
   const members = json.object(['account'], [...STATE_KEYS, 'writeVersion']);
   const address = names.resolve(members.account);
   const known = [...accounts].find((account) => account.address === address);
-  const state = parseState(members, names, { ...known, json, address });
+  const { json: _, ...state } = parseState(members, names, { ...known, json, address });
   return members.writeVersion ? { ...state, writeVersion: members.writeVersion.integer(U64.min, U64.max) } : state;
 }
 

@@ -64,6 +64,7 @@ function readCsv(json: Json, accounts: ReadonlyMap<string, AccountState>, folder
   const clock = members.clock && findColumn(members.clock, csv);
   const startSlot = members.startSlot?.integer(1n, U64.max - BigInt(csv.rows.length)) ?? 1n;
 
+  const { json: _, ...rest } = account;
   let previous = -MAX_TIMESTAMP;
   return csv.rows.map((row, index) => {
     const data = Buffer.from(account.data);
@@ -72,7 +73,7 @@ function readCsv(json: Json, accounts: ReadonlyMap<string, AccountState>, folder
       writeInteger(data, offset, type, read(row, column));
       offset += sizeOf(type);
     }
-    const slot: FeedSlot = { json, slot: startSlot + BigInt(index), updates: [{ ...account, data }] };
+    const slot: FeedSlot = { json, slot: startSlot + BigInt(index), updates: [{ ...rest, data }] };
     if (clock !== undefined) {
       slot.unixTimestamp = readTimestamp(csv, row, clock);
       if (slot.unixTimestamp < previous) csv.expected(row, clock, 'a time that is not before that of the row above');

@@ -1,7 +1,7 @@
 /** Runs a scenario in an engine. */
 
 import { performance } from 'node:perf_hooks';
-import { AsyncBpfEngine, AsyncBpfError, type Outcome } from '../index.js';
+import { AsyncBpfEngine, AsyncBpfError, type Outcome, type RingEntry } from '../index.js';
 import { InputError, RunError } from './errors.js';
 import type { Json } from './json.js';
 import { decode, worth, type Event, type Worth } from './report.js';
@@ -50,7 +50,7 @@ export function run(scenario: Scenario, workers: number | undefined, onSlot: (do
       }
       // In every slot, so that programs find room in their rings.
       for (const record of report.records) {
-        for (const entry of engine.rings.drain(rings.get(record.ring)!)) timeline.push(decode(record, entry));
+        for (const entry of drain(engine, record.ring, rings.get(record.ring)!, slot)) timeline.push(decode(record, entry));
       }
       if (index === 0 && report.holding) first = worth(report.holding, engine);
       onSlot(index + 1);
@@ -80,19 +80,30 @@ export function buyAndHold({ first, last }: Run): Worth | undefined {
 /** Loads what the scenario names, and makes its invocations. */
 function prepare({ programs, accounts, rings, setup, names }: Scenario, engine: AsyncBpfEngine): Map<string, bigint> {
   for (const { json, address, elf } of programs) located(json, () => engine.addProgram(address, elf));
-  for (const account of accounts) located(account.json, () => engine.setAccount(account.address, account));
+  for (const { json, ...account } of accounts) located(json, () => engine.setAccount(account.address, account));
   const ids = new Map(rings.map(({ json, name, ...ring }) => [name, located(json, () => engine.rings.create(ring))]));
   for (const invocation of setup) {
-    const outcome = located(invocation.json, () => engine.invoke({ ...invocation, data: instructionData(invocation, ids) }));
+    const { json, data, ...callback } = invocation;
+    const outcome = located(json, () => engine.invoke({ ...callback, data: instructionData(data, ids) }));
     if (outcome.status !== 'committed') {
-      const place = invocation.json.describe(`(${names.of(invocation.programId)}) failed: ${outcome.error?.message}`);
+      const place = json.describe(`(${names.of(callback.programId)}) failed: ${outcome.error?.message}`);
       throw new RunError(place, outcome.logs);
     }
   }
   return ids;
 }
 
-function instructionData({ data }: Invocation, rings: ReadonlyMap<string, bigint>): Uint8Array {
+/** What a ring holds; a program may have destroyed it. */
+function drain(engine: AsyncBpfEngine, name: string, id: bigint, slot: bigint): RingEntry[] {
+  try {
+    return engine.rings.drain(id);
+  } catch (error) {
+    if (AsyncBpfError.is(error, 'INVALID_BUFFER')) throw new RunError(`ring ${name} was destroyed in slot ${slot}`);
+    throw error;
+  }
+}
+
+function instructionData(data: Invocation['data'], rings: ReadonlyMap<string, bigint>): Uint8Array {
   return Buffer.concat(data.map((part) => (part instanceof Uint8Array ? part : idBytes(rings.get(part.ring)!))));
 }
 

@@ -73,6 +73,21 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// Bytes that it takes to remember, about; the same on every machine.
+    pub(crate) fn weight(&self) -> u64 {
+        let callback = |callback: &Callback| callback.data.len() + callback.accounts.len() * 34;
+        let arguments = match self {
+            Call::TimerCreate(spec) => callback(&spec.callback),
+            Call::WatcherCreate { spec, .. } => callback(&spec.callback),
+            Call::TaskSchedule { callback: task, .. } => callback(task),
+            Call::RingPush { data, .. } => data.len(),
+            _ => 0,
+        };
+        256 + arguments as u64
+    }
+}
+
 /// What a call returns when it succeeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize)]
 pub struct Reply {

@@ -12,7 +12,10 @@ use crate::{
     watcher::{Values, Waiting, Watchers},
 };
 use borsh::BorshSerialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 /// Finished timers are forgotten at the first processed slot at or past a multiple of this.
 const CLEAN_UP_SLOTS: u64 = 100;
@@ -84,6 +87,12 @@ struct Meta {
     stats: Stats,
 }
 
+struct Program {
+    code: [u8; 32],
+    /// The accounts that stand for it.
+    accounts: Vec<Address>,
+}
+
 struct Running {
     runnable: Vec<Arc<Task>>,
     /// The first that has no outcome yet, and the first that may not start yet.
@@ -113,7 +122,8 @@ impl Running {
 pub struct Engine {
     limits: Limits,
     meta: Meta,
-    programs: BTreeMap<Address, [u8; 32]>,
+    programs: BTreeMap<Address, Program>,
+    program_accounts: HashSet<Address>,
     new_programs: Vec<Address>,
     accounts: Accounts,
     timers: Timers,
@@ -139,6 +149,7 @@ impl Engine {
             limits: config.limits,
             meta,
             programs: BTreeMap::new(),
+            program_accounts: HashSet::new(),
             new_programs: Vec::new(),
             accounts: Accounts::default(),
             timers: Timers::default(),
@@ -179,7 +190,7 @@ impl Engine {
 
         self.rings.sample_host_cursors();
         if slot / CLEAN_UP_SLOTS > previous / CLEAN_UP_SLOTS {
-            self.timers.clean_up(slot);
+            self.timers.clean_up();
         }
         self.fire_timers(&mut report);
         self.accounts.apply_updates();
@@ -285,7 +296,7 @@ impl Engine {
             if timer.spec.deadline_slot.is_some_and(|deadline| deadline < slot) {
                 let task = self.timer_task(&timer, timer.trigger_slot, 1);
                 self.expire(&task, report);
-                timer.finish(TimerState::Expired, slot);
+                timer.finish(TimerState::Expired);
             } else if room > 0 {
                 for tick in timer.fire(slot, room) {
                     let task = self.timer_task(&timer, tick.due_slot, tick.ticks);
@@ -420,7 +431,7 @@ impl Engine {
                 if timer.has_next() {
                     timer.state = TimerState::Pending;
                 } else {
-                    timer.finish(state, self.meta.slot);
+                    timer.finish(state);
                 }
             }
         }
@@ -599,7 +610,7 @@ impl Engine {
     }
 
     fn check_account(&self, address: &Address, account: Option<&Account>) -> Result<(), Error> {
-        if self.is_program(address) {
+        if self.is_program(address) || self.program_accounts.contains(address) {
             return Err(Error::invalid("address", address, "an account that is not a loaded program; replace programs with addProgram"));
         }
         match account {
@@ -613,7 +624,9 @@ impl Engine {
     /// Makes a program known, or replaces it, with the accounts that stand for it. `code` names its contents.
     pub fn add_program(&mut self, address: Address, code: [u8; 32], accounts: Vec<(Address, Account)>) -> Result<(), Error> {
         self.idle()?;
-        self.programs.insert(address, code);
+        let addresses: Vec<_> = accounts.iter().map(|(address, _)| *address).collect();
+        self.program_accounts.extend(&addresses);
+        self.programs.insert(address, Program { code, accounts: addresses });
         self.new_programs.push(address);
         self.version += 1;
         for (address, account) in accounts {
@@ -624,14 +637,15 @@ impl Engine {
     }
 
     /// Forgets a program and the accounts that stand for it. Its timers and watchers stay; their tasks fail with UNKNOWN_PROGRAM.
-    pub fn remove_program(&mut self, address: Address, accounts: &[Address]) -> Result<(), Error> {
+    pub fn remove_program(&mut self, address: Address) -> Result<(), Error> {
         self.idle()?;
-        if self.programs.remove(&address).is_none() {
-            return Err(Error::UnknownProgram { program: address });
-        }
+        let program = self.programs.remove(&address).ok_or(Error::UnknownProgram { program: address })?;
         self.new_programs.push(address);
         self.version += 1;
-        accounts.iter().for_each(|address| self.accounts.set(*address, None));
+        for address in program.accounts {
+            self.program_accounts.remove(&address);
+            self.accounts.set(address, None);
+        }
         Ok(())
     }
 
@@ -759,7 +773,7 @@ impl Engine {
         if self.meta != self.sealed_meta {
             delta.record("meta", &self.meta);
         }
-        delta.changed("program", &self.new_programs, |address| self.programs.get(address));
+        delta.changed("program", &self.new_programs, |address| self.programs.get(address).map(|program| program.code));
         self.accounts.delta(&mut delta);
         self.timers.delta(&mut delta);
         self.watchers.delta(&mut delta);

@@ -91,11 +91,13 @@ pub enum Error {
     MaxWatchers { program: Address, limit: u64 },
     #[error("{argument} is {value}, but must be in [{min}, {max}]")]
     InvalidSlot { argument: &'static str, value: u64, min: u64, max: u64 },
-    #[error("the engine is shutting down and takes no new work")]
+    #[error("the engine is draining and takes no new work; create another engine")]
     Shutdown,
     #[error("ring buffer {id} does not exist, or the caller may not use it in this way; ask its owner for a grant")]
     InvalidBuffer { id: u64 },
-    #[error("the entry needs {needed} bytes of ring buffer {id}, of which {free} of {capacity} are free; drain it or create a larger one")]
+    #[error(
+        "the entry needs {needed} bytes of ring buffer {id}, of which {free} of {capacity} are free (what the host has read is freed at the next slot); drain it or create a larger one"
+    )]
     BufferFull { id: u64, needed: u64, free: u64, capacity: u64 },
     #[error("program {program} already has {limit} ring buffers (limit maxRingBuffersPerProgram); destroy one or raise the limit")]
     MaxBuffers { program: Address, limit: u64 },
@@ -103,6 +105,8 @@ pub enum Error {
     InvalidArgument { argument: &'static str, value: String, expected: String },
     #[error("the task queue holds {limit} tasks (limit maxScheduledTasks); process slots until there is room, or raise the limit")]
     QueueFull { limit: u64 },
+    #[error("the calls of one invocation may take {limit} bytes of memory, arguments included; spread them over several")]
+    StageFull { limit: u64 },
     #[error("the next entry of ring buffer {id} has {needed} bytes, but the output only {given}; pass a longer one")]
     OutputTooSmall { id: u64, needed: u64, given: u64 },
     #[error("ring buffer {id} is {}; set its state to ACTIVE first", state.name())]
@@ -130,7 +134,7 @@ impl Error {
             Error::BufferFull { .. } => ErrorCode::BufferFull,
             Error::MaxBuffers { .. } => ErrorCode::MaxBuffers,
             Error::InvalidArgument { .. } => ErrorCode::InvalidArgument,
-            Error::QueueFull { .. } => ErrorCode::QueueFull,
+            Error::QueueFull { .. } | Error::StageFull { .. } => ErrorCode::QueueFull,
             Error::OutputTooSmall { .. } => ErrorCode::OutputTooSmall,
             Error::BufferNotActive { .. } => ErrorCode::BufferNotActive,
             Error::UnknownProgram { .. } => ErrorCode::UnknownProgram,

@@ -1,8 +1,8 @@
 //! The state hash: a chain over everything that changed.
 //!
 //! After every slot, `chain = blake3(chain ‖ delta)`, where the delta is the canonical (borsh) form of each record that
-//! changed since the last link, in the order of tag and key. Two engines have the same hash exactly when they went
-//! through the same sequence of states, and a slot that touches k of n records costs O(k).
+//! changed since the last link: one kind of record after the other, each by key. Equal histories give equal hashes, other
+//! histories give others, even where they lead to the same state; and a slot that touches k of n records costs O(k).
 //!
 //! What has changed since the last slot is hashed on top of the chain when somebody asks, without becoming part of it:
 //! looking at the hash never changes a later one.
@@ -44,7 +44,7 @@ impl std::fmt::Debug for StateHash {
     }
 }
 
-/// The canonical form of what changed. Every part begins with its tag and its length, so no two deltas share their bytes.
+/// The canonical form of what changed. Every part begins with its tag and says how long it is, so no two deltas share their bytes.
 pub(crate) struct Delta {
     bytes: Vec<u8>,
 }

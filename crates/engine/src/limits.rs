@@ -56,7 +56,6 @@ fn checked(key: &'static str, value: u64, min: u64, max: u64) -> Result<u64, Err
     if (min..=max).contains(&value) { Ok(value) } else { Err(Error::invalid(key, value, format!("in [{min}, {max}]"))) }
 }
 
-// The hard maximum of the compute budget also bounds how many ids one invocation can use up: see `Ids`.
 limits! {
     max_timers_per_program, "maxTimersPerProgram", "MAX_TIMERS_PER_PROGRAM", 16, 0..=1_000_000, "live timers of one program";
     max_watchers_per_program, "maxWatchersPerProgram", "MAX_WATCHERS_PER_PROGRAM", 32, 0..=1_000_000, "watchers of one program";

@@ -22,6 +22,10 @@ use std::{
 /// Ids that one invocation can create. More than its largest compute budget can pay for, at 100 units a call.
 const IDS_PER_INVOCATION: u64 = 1 << 20;
 
+/// Memory that the recorded calls of one invocation may take. Some cost little for their length, and all of a batch are held at
+/// the same time.
+const MAX_STAGED_BYTES: u64 = 8 << 20;
+
 /// An id made from the sequence number of the invocation that creates it, so that it does not depend on what runs beside it.
 pub(crate) fn id(sequence: u64, n: u64) -> u64 {
     sequence * IDS_PER_INVOCATION + n
@@ -68,6 +72,8 @@ pub struct Staged {
     /// What the counts of each program have grown by: live timers, watchers, ring buffers.
     growth: HashMap<Address, [i64; 3]>,
     created: u64,
+    /// Memory that the records take.
+    bytes: u64,
     records: Vec<Record>,
 }
 
@@ -119,6 +125,12 @@ impl<'a> Stage<'a> {
 
     /// Makes one call.
     pub fn call(&mut self, caller: Caller, call: Call) -> Result<Reply, Error> {
+        self.staged.bytes += call.weight();
+        if self.staged.bytes > MAX_STAGED_BYTES {
+            let error = Error::StageFull { limit: MAX_STAGED_BYTES };
+            self.refuse(error.code());
+            return Err(error);
+        }
         let result = self.dispatch(caller, &call);
         self.last_error = result.as_ref().err().map_or(ErrorCode::Success, Error::code);
         let answer = result.as_ref().map_err(Error::code).cloned();
@@ -168,7 +180,6 @@ impl<'a> Stage<'a> {
                 Ok(Reply::id(id))
             }
             Call::TimerCancel { id } => {
-                let slot = self.slot();
                 let mut timer = self
                     .staged
                     .timers
@@ -177,7 +188,7 @@ impl<'a> Stage<'a> {
                     .filter(|timer| timer.is_live() && owns(caller, timer.spec.callback.program))
                     .cloned()
                     .ok_or(Error::InvalidTimer { id: *id })?;
-                timer.finish(TimerState::Cancelled, slot);
+                timer.finish(TimerState::Cancelled);
                 self.grow(timer.spec.callback.program, TIMERS, -1);
                 self.staged.timers.insert(*id, timer);
                 Ok(Reply::default())
@@ -334,8 +345,8 @@ impl<'a> Stage<'a> {
     }
 
     fn new_id(&mut self) -> u64 {
+        // MAX_STAGED_BYTES allows far fewer calls than there are ids.
         self.staged.created += 1;
-        assert!(self.staged.created < IDS_PER_INVOCATION, "the compute budget bounds what one invocation can create");
         id(self.sequence, self.staged.created)
     }
 

@@ -7,6 +7,10 @@ use std::{
     sync::Arc,
 };
 
+/// Finished timers that are kept for a look, engine-wide; the oldest are forgotten first. A program that creates and cancels all the
+/// time would fill the memory otherwise.
+const MAX_FINISHED: usize = 65_536;
+
 /// What a periodic timer does about ticks in slots that were skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum CatchUp {
@@ -105,7 +109,6 @@ pub struct Timer {
     pub missed_count: u64,
     /// Queued or running tasks.
     pub(crate) in_flight: u64,
-    pub(crate) finished_slot: u64,
 }
 
 /// One callback that a due timer asks for.
@@ -125,7 +128,6 @@ impl Timer {
             execution_count: 0,
             missed_count: 0,
             in_flight: 0,
-            finished_slot: 0,
         }
     }
 
@@ -134,9 +136,8 @@ impl Timer {
         matches!(self.state, TimerState::Pending | TimerState::Executing)
     }
 
-    pub(crate) fn finish(&mut self, state: TimerState, slot: u64) {
+    pub(crate) fn finish(&mut self, state: TimerState) {
         self.state = state;
-        self.finished_slot = slot;
         self.in_flight = 0;
     }
 
@@ -157,7 +158,7 @@ impl Timer {
             CatchUp::Skip if last != slot => {
                 self.missed_count += missed + 1;
                 if !self.has_next() {
-                    self.finish(TimerState::Completed, slot);
+                    self.finish(TimerState::Completed);
                 }
                 Vec::new()
             }
@@ -247,6 +248,10 @@ impl Timers {
         }
         if !live {
             self.finished.insert(id);
+            if self.finished.len() > MAX_FINISHED {
+                let first = self.finished.pop_first().expect("there are many");
+                self.forget(first);
+            }
         }
         self.dirty.push(id);
     }
@@ -256,25 +261,20 @@ impl Timers {
         self.due.range(..=(slot, u64::MAX)).map(|(_, id)| *id).collect()
     }
 
-    /// Forgets the timers that finished before `slot`.
-    pub fn clean_up(&mut self, slot: u64) {
-        let (timers, dirty) = (&mut self.timers, &mut self.dirty);
-        self.finished.retain(|id| {
-            let keep = timers[id].finished_slot >= slot;
-            if !keep {
-                timers.remove(id);
-                dirty.push(*id);
-            }
-            keep
-        });
+    /// Forgets the timers that have finished. Called before a slot does anything, so each was there until the slot after its last.
+    pub fn clean_up(&mut self) {
+        std::mem::take(&mut self.finished).into_iter().for_each(|id| self.forget(id));
+    }
+
+    fn forget(&mut self, id: u64) {
+        self.timers.remove(&id);
+        self.dirty.push(id);
     }
 
     pub fn delta(&self, delta: &mut Delta) {
         delta.changed("new timer", &self.created, |id| self.timers.get(id).map(|timer| &*timer.spec));
         delta.changed("timer", &self.dirty, |id| {
-            self.timers
-                .get(id)
-                .map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight, timer.finished_slot))
+            self.timers.get(id).map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight))
         });
     }
 

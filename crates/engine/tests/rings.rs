@@ -276,3 +276,18 @@ proptest! {
         prop_assert_eq!(header.used, lingering + twin.iter().map(cost).sum::<u64>());
     }
 }
+
+/// A refused push costs a program little for its length, and is remembered until the invocation is over.
+#[test]
+fn the_calls_of_one_invocation_have_bounded_memory() {
+    let mut engine = engine();
+    let megabyte = vec![1; 1 << 20];
+    let outcome = invoke(&mut engine, &|_, _, stage| {
+        let codes: Vec<_> = (0..9).map(|_| code(stage.call(OWNER, push(7, &megabyte)))).collect();
+        assert_eq!(codes[..7], [ErrorCode::InvalidBuffer; 7]);
+        assert_eq!(codes[7..], [ErrorCode::QueueFull; 2]);
+        assert_eq!(stage.last_error(), ErrorCode::QueueFull);
+        (0, Ok(Changes::default()))
+    });
+    assert_eq!(outcome.staged_codes[7..], [ErrorCode::QueueFull; 2]);
+}

@@ -248,7 +248,7 @@ fn the_grid_ends_with_the_last_slot() {
 fn a_removed_program_fails_its_timers_until_it_is_back() {
     let mut engine = engine();
     let id = timer(&mut engine, periodic(1, 1, CatchUp::Once));
-    engine.remove_program(PROGRAM, &[]).unwrap();
+    engine.remove_program(PROGRAM).unwrap();
     let outcome = slot(&mut engine, 1, &idle).outcomes.remove(0);
     assert_eq!((outcome.status, outcome.failure.unwrap().code), (Status::Failed, ErrorCode::UnknownProgram));
     engine.add_program(PROGRAM, [0; 32], vec![]).unwrap();
@@ -304,4 +304,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn finished_timers_have_bounded_memory() {
+    let mut engine = engine();
+    let first = timer(&mut engine, once(1));
+    engine.call(OWNER, Call::TimerCancel { id: first }).unwrap();
+    for _ in 0..65_536 {
+        assert!(engine.timer(first).is_some());
+        let id = timer(&mut engine, once(1));
+        engine.call(OWNER, Call::TimerCancel { id }).unwrap();
+    }
+    assert!(engine.timer(first).is_none(), "the oldest goes first");
+    assert_eq!(engine.timers_of(PROGRAM).count(), 65_536);
 }

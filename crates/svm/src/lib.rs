@@ -93,7 +93,7 @@ impl Svm {
         if runtime::is_reserved(&address) {
             return Err(reserved(address));
         }
-        self.engine.remove_program(address, &runtime::program_account_addresses(address))?;
+        self.engine.remove_program(address)?;
         self.runtime.remove(&address);
         Ok(())
     }

@@ -17,8 +17,8 @@ use std::{
 
 /// CPI nests runtime frames, and an unoptimised build has large ones.
 const STACK_SIZE: usize = 8 << 20;
-/// Bounds the work that is lost when a task has to run again.
-pub(crate) const MAX_GROUP: usize = 1024;
+/// Bounds the work that is lost when a task has to run again, and the memory that uncommitted calls take.
+pub(crate) const MAX_GROUP: usize = 128;
 
 pub(crate) enum Workers {
     /// The calling thread.

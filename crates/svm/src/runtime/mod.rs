@@ -15,7 +15,7 @@ mod loader;
 mod syscalls;
 mod sysvars;
 
-pub(crate) use accounts::{builtin_accounts, invocable_builtins, is_reserved, program_account_addresses, program_accounts};
+pub(crate) use accounts::{builtin_accounts, invocable_builtins, is_reserved, program_accounts};
 pub use loader::LoadError;
 pub(crate) use sysvars::SlotEnvironment;
 
