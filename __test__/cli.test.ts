@@ -614,6 +614,19 @@ describe('wrong input', () => {
       stderr: `error: ${file}: ${reason}; expected a file that can be written\n`,
     });
   });
+
+  test.each([example, 'programs/prebuilt/momentum.so', 'node_modules/vega-datasets/data/sp500-2000.csv'])(
+    'results do not overwrite %s, which the run reads',
+    (file) => {
+      const before = readFileSync(file);
+      expect(cli('run', example, '--json', file)).toEqual({
+        status: 2,
+        stdout: '',
+        stderr: `error: ${file}: is read by this run; expected another file for its results\n`,
+      });
+      expect(readFileSync(file)).toEqual(before);
+    },
+  );
 });
 
 /** Exit code 2, nothing on stdout, and one line on stderr, here without the folder. */

@@ -1,6 +1,6 @@
 /** Files that a scenario names. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InputError } from './errors.js';
 import type { Json } from './json.js';
@@ -13,13 +13,27 @@ export interface Content {
   bytes: Buffer;
 }
 
+/** Where the files that were read really are. */
+const inputs = new Set<string>();
+
+/** Whether this file was read, and so must not be written. */
+export function isInput(path: string): boolean {
+  return existsSync(path) && inputs.has(realpathSync(path));
+}
+
+function read(path: string): Buffer {
+  const bytes = readFileSync(path);
+  inputs.add(realpathSync(path));
+  return bytes;
+}
+
 /** Reads a file that a scenario in this folder names: by a path from there, or as `npm:PACKAGE/path`. */
 export function readNamed(json: Json, folder: string): Content {
   const name = json.string('a path');
   const path = name.startsWith(NPM) ? findInPackages(name.slice(NPM.length), folder) : resolve(folder, name);
   if (path === undefined) return json.expected(`a file of a package installed at or above ${folder}`);
   try {
-    return { name: path, bytes: readFileSync(path) };
+    return { name: path, bytes: read(path) };
   } catch (error) {
     return json.expected(`a file that can be read (${reason(error)}: ${path})`);
   }
@@ -28,7 +42,7 @@ export function readNamed(json: Json, folder: string): Content {
 /** Reads a file that the command line names. */
 export function readGiven(path: string): Content {
   try {
-    return { name: path, bytes: readFileSync(path) };
+    return { name: path, bytes: read(path) };
   } catch (error) {
     throw new InputError(`${path}: ${reason(error)}; expected a file that can be read`);
   }

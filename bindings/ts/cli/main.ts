@@ -4,7 +4,7 @@
 import { closeSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { InputError, RunError } from './errors.js';
-import { reason } from './files.js';
+import { isInput, reason } from './files.js';
 import { Progress } from './progress.js';
 import { results } from './results.js';
 import { run } from './run.js';
@@ -42,6 +42,7 @@ interface RunOptions {
 
 function runCommand(path: string, { json, workers, quiet }: RunOptions): void {
   const scenario = readScenario(path);
+  if (json !== undefined && isInput(json)) throw new InputError(`${json}: is read by this run; expected another file for its results`);
   if (json !== undefined) writing(json, checkWritable);
   const progress = new Progress(scenario.feed.length, process.stderr);
   let result;
