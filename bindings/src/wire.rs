@@ -38,16 +38,18 @@ pub enum Request {
     Drain,
 }
 
-/// The bytes of a successful reply.
+/// The bytes of a successful reply, its code in front.
 pub struct Response(Vec<u8>);
 
 impl Response {
     pub fn of(value: &impl BorshSerialize) -> Self {
-        Response(borsh::to_vec(value).expect("writing to memory cannot fail"))
+        let mut bytes = vec![ErrorCode::Success as u8];
+        value.serialize(&mut bytes).expect("writing to memory cannot fail");
+        Response(bytes)
     }
 
     fn empty() -> Self {
-        Response(Vec::new())
+        Response(vec![ErrorCode::Success as u8])
     }
 }
 
@@ -179,10 +181,7 @@ pub fn decode<T: BorshDeserialize>(bytes: &[u8]) -> Result<T, Refusal> {
 /// A reply begins with the error code; 0 is followed by the response, anything else by the message.
 pub fn encode(result: Result<Response, Refusal>) -> Vec<u8> {
     match result {
-        Ok(Response(mut bytes)) => {
-            bytes.insert(0, ErrorCode::Success as u8);
-            bytes
-        }
+        Ok(Response(bytes)) => bytes,
         Err(Refusal { code, message }) => borsh::to_vec(&(code, message)).expect("writing to memory cannot fail"),
     }
 }

@@ -79,8 +79,6 @@ impl BorshSerialize for ErrorCode {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what each field is")]
 pub enum Error {
-    #[error("{argument} is a null pointer; pass the address of the bytes, or a length of 0 where that is allowed")]
-    NullPointer { argument: &'static str },
     #[error("timer {id} does not exist, has finished, or belongs to another program; use the id that its creation returned")]
     InvalidTimer { id: u64 },
     #[error("watcher {id} does not exist or belongs to another program; use the id that its creation returned")]
@@ -123,7 +121,6 @@ impl Error {
     /// The number behind the message.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Error::NullPointer { .. } => ErrorCode::NullPointer,
             Error::InvalidTimer { .. } => ErrorCode::InvalidTimer,
             Error::InvalidWatcher { .. } => ErrorCode::InvalidWatcher,
             Error::MaxTimers { .. } => ErrorCode::MaxTimers,

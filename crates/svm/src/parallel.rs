@@ -49,7 +49,10 @@ impl Workers {
         match pool {
             Ok(pool) => Workers::Pool(Pool { pool: Some(pool), threads }),
             // The system has no threads to give: slower, and the same results.
-            Err(_) => Workers::Caller,
+            Err(_) => {
+                threads.into_iter().for_each(|thread| drop(thread.join()));
+                Workers::Caller
+            }
         }
     }
 

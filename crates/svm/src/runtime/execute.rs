@@ -46,12 +46,14 @@ impl Runtime {
         let mut frame = Frame { stage, task };
         let ran = catch_unwind(AssertUnwindSafe(|| self.run(engine, slot, task, &mut frame)));
         clear_mmx();
-        let (units_consumed, logs, result) = ran.unwrap_or_else(|_| {
-            let failure = failure("RuntimePanicked", "the runtime panicked; this is a defect of async-bpf or Agave", None);
-            (task.callback.compute_budget, Vec::new(), Err(failure))
-        });
-        // A stage that a panic left behind may be half way through a call.
-        let staged = if result.as_ref().is_err_and(|failure| failure.reason == "RuntimePanicked") { Staged::default() } else { frame.stage.finish() };
+        let (units_consumed, logs, result, staged) = match ran {
+            Ok((units_consumed, logs, result)) => (units_consumed, logs, result, frame.stage.finish()),
+            Err(_) => {
+                let failure = failure("RuntimePanicked", "the runtime panicked; this is a defect of async-bpf or Agave", None);
+                // The stage may be half way through a call.
+                (task.callback.compute_budget, Vec::new(), Err(failure), Staged::default())
+            }
+        };
         Execution { task_id: task.id, units_consumed, logs, result, staged }
     }
 
@@ -119,8 +121,7 @@ impl Runtime {
             );
             let budget = SVMTransactionExecutionBudget { compute_unit_limit: callback.compute_budget, ..environment.budget };
             let mut context = InvokeContext::new(&mut transaction, cache, config, Some(logs.clone()), budget, environment.cost);
-            let _entered = frame::enter(frame);
-            context.process_instruction(&mut units_consumed, &mut ExecuteTimings::default())
+            frame::scope(frame, || context.process_instruction(&mut units_consumed, &mut ExecuteTimings::default()))
         });
         let logs = Rc::try_unwrap(logs).map_or_else(|shared| shared.borrow().messages.clone(), |logs| logs.into_inner().into_messages());
         if let Err(error) = result {
