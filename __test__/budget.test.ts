@@ -169,17 +169,3 @@ test('units are charged before the work: a call that cannot be paid ends the pro
   expect(failed.status).toBe('failed');
   expect(engine.stats().ringsActive).toBe(1n);
 });
-
-test('a call costs 100 units, and 1 more for every 250 bytes moved', () => {
-  const engine = createEngine({ conformance: 'conformance' });
-  const ring = engine.rings.create({ programId: CONFORMANCE, size: 65_536 });
-  const cost = (length: number) => {
-    // The bytes lie in the heap, so that the instruction data, and with it the program's own work, is the same for every length.
-    const calls: Call[] = [['sol_ring_buffer_push', ring, { room: length }]];
-    return engine.invoke({ programId: CONFORMANCE, data: script(calls) }).unitsConsumed;
-  };
-  const base = cost(1);
-  expect(cost(249) - base).toBe(0n);
-  expect(cost(250) - base).toBe(1n);
-  expect(cost(2500) - base).toBe(10n);
-});

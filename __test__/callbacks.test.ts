@@ -176,7 +176,7 @@ describe('the context', () => {
 
   test('is nothing in an invocation by the host', () => {
     const engine = setUp();
-    expect(run(engine, PROGRAM, [ASK_CONTEXT])).toEqual([{ value: 0n, error: 0, bytes: new Uint8Array(0) }]);
+    expect(run(engine, PROGRAM, [ASK_CONTEXT])).toEqual([{ value: 0n, error: 0, charge: 100n, bytes: new Uint8Array(0) }]);
   });
 
   test('needs 128 bytes of room, and says so', () => {
@@ -203,7 +203,7 @@ test('what a callback returns and logs is part of its outcome', () => {
   const [outcome] = engine.processSlot(9).outcomes;
   expect(outcome!.logs.slice(0, 2)).toEqual([`Program ${PROGRAM} invoke [1]`, 'Program log: hello']);
   expect(outcome!.logs.at(-1)).toBe(`Program ${PROGRAM} success`);
-  expect(decode(calls, outcome!.returnData!)[1]).toEqual({ value: 9n, error: 0 });
+  expect(decode(calls, outcome!.returnData!)[1]).toEqual({ value: 9n, error: 0, charge: 100n });
 });
 
 test('stagedCodes has the code of each async call, in order, those refused for their pointers included', () => {

@@ -98,7 +98,7 @@ describe('a callback that calls another program', () => {
     const calls: Call[] = [ASK_CONTEXT, call(script([ASK_CONTEXT])), ASK_CONTEXT];
     const { timer, replies } = inTimer(engine, callback(calls), calls);
     expect(readContext(replies[0]!.bytes!)).toMatchObject({ kind: 1n, sourceId: timer, currentSlot: 1n });
-    expect(decode([ASK_CONTEXT], replies[1]!.bytes!)).toEqual([{ value: 0n, error: ErrorCode.SUCCESS, bytes: NO_DATA }]);
+    expect(decode([ASK_CONTEXT], replies[1]!.bytes!)).toEqual([{ value: 0n, error: ErrorCode.SUCCESS, charge: 100n, bytes: NO_DATA }]);
     expect(replies[2]!.bytes).toEqual(replies[0]!.bytes);
   });
 

@@ -36,6 +36,8 @@ const CALLS = {
 
 export type CallName = keyof typeof CALLS;
 
+const NAMES = new Map(Object.entries(CALLS).map(([name, [opcode]]) => [opcode as number, name as CallName]));
+
 /** Bytes that the call gets by address: none at address 0, any address, or room in the program's memory. */
 export type Memory = { null: number | bigint } | { at: bigint; length: number | bigint } | { room: number | bigint };
 export type Argument = number | bigint | Uint8Array | Memory;
@@ -49,8 +51,58 @@ export function resultOf(index: number): bigint {
   return 0xffffffffffffff00n + BigInt(index);
 }
 
-export function script(calls: readonly Call[], end: number = End.SUCCEED): Uint8Array {
-  return Buffer.concat([Uint8Array.of(end), ...calls.map(encode)]);
+/** The flag that a number of units follows. */
+const FLAG_UNITS = 4;
+
+/**
+ * Instruction data that makes these calls and then ends as asked. With `units` the whole invocation uses exactly so many compute units,
+ * what it invokes included: the program idles away what is left before it ends. They must be no fewer than it needs, which is less than
+ * 500, 50 for each account, and for each call its charge and 750; `write_account` and `invoke` need more the more they do.
+ */
+export function script(calls: readonly Call[], end: number = End.SUCCEED, units?: number | bigint): Uint8Array {
+  const flags = units === undefined ? [Uint8Array.of(end)] : [Uint8Array.of(end | FLAG_UNITS), number(units)];
+  return Buffer.concat([...flags, ...calls.map(encode)]);
+}
+
+/** What a script says: the arguments of {@link script}. */
+export interface Script {
+  end: number;
+  units: bigint | undefined;
+  /** Their numbers are bigints, of which negative ones are what they are as u64. */
+  calls: Call[];
+}
+
+/** The inverse of {@link script}. Throws if the data is none, for instance because it was cut. */
+export function readScript(data: Uint8Array): Script {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  let at = 0;
+  const take = (length: number) => {
+    if (length > bytes.length - at) throw new Error(`the script ends at ${bytes.length}, in what starts at ${at}`);
+    return bytes.subarray(at, (at += length));
+  };
+  const byte = () => take(1)[0]!;
+  const word = () => take(8).readBigUInt64LE();
+  const memory = (): Uint8Array | Memory => {
+    const kind = byte();
+    const length = word();
+    if (kind === 0) return { null: length };
+    if (kind === 1) return Uint8Array.from(take(Number(length)));
+    if (kind === 2) return { length, at: word() };
+    if (kind === 3) return { room: length };
+    throw new Error(`no bytes are of kind ${kind}`);
+  };
+
+  const flags = byte();
+  const units = flags & FLAG_UNITS ? word() : undefined;
+  const calls: Call[] = [];
+  while (at < bytes.length) {
+    const opcode = byte();
+    const name = NAMES.get(opcode);
+    if (name === undefined) throw new Error(`no call has opcode ${opcode}`);
+    const kinds = CALLS[name][1].replace('+', '');
+    calls.push([name, ...Array.from(kinds, (kind) => (kind === 'b' ? memory() : word()))]);
+  }
+  return { end: flags & ~FLAG_UNITS, units, calls };
 }
 
 function encode([name, ...args]: Call): Uint8Array {
@@ -80,6 +132,8 @@ function number(value: number | bigint): Uint8Array {
 export interface Reply {
   value: bigint;
   error: ErrorCode;
+  /** Compute units that the call itself took, without any instruction of the program; 0n if it is not one of async-bpf. */
+  charge: bigint;
   /** What the call wrote; only calls that write have it. */
   bytes?: Uint8Array;
 }
@@ -89,7 +143,9 @@ export function decode(calls: readonly Call[], returnData: Uint8Array): Reply[] 
   let at = 0;
   const next = () => view.getBigUint64((at += 8) - 8, true);
   const replies = calls.map(([name]): Reply => {
-    const reply: Reply = { value: next(), error: Number(next()) as ErrorCode };
+    const value = next();
+    const word = next();
+    const reply: Reply = { value, error: Number(word & 0xffff_ffffn) as ErrorCode, charge: word >> 32n };
     if (CALLS[name][1].endsWith('+')) {
       const length = Number(next());
       reply.bytes = returnData.slice(at, (at += length));

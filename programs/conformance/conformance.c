@@ -2,10 +2,14 @@
  *
  * A test written in any language can so drive the real syscalls of the real runtime, one by one or many in a row.
  *
- * Instruction data: one byte of flags, then any number of records. Numbers are little-endian.
+ * Instruction data: one byte of flags, what they add, then any number of records. Numbers are little-endian.
  *
  *     flags    bit 0: when all calls are made, fail with custom error 7 (ERROR_REQUESTED)
  *              bit 1: when all calls are made, loop for ever
+ *              bit 2: `units` follows
+ *     units    u64, only with bit 2. When all calls are made, idle so that the whole invocation, from its first
+ *              instruction to its last and with what it invoked, uses exactly so many compute units. One that has
+ *              used more by then ends at once; one whose budget is less runs out of it.
  *     record   opcode u8, then its arguments in the order of the table below:
  *     n        a number: u64
  *     i        an id: u64; 0xFFFFFFFFFFFFFF00 + k stands for the value that record k of this instruction gave
@@ -17,9 +21,11 @@
  *                kind 3  the next free part of a scratch buffer of 16,384 bytes; nothing follows. It starts at
  *                        SCRATCH_ADDRESS for each record, and is writable. More than is left is not refused here.
  *
- * Return data: for each record the value u64, then the error u64. The error is what sol_async_last_error() says right
- * after the call, and 0 for the calls from 32 on, which are not async-bpf's. Where the table says "+", a length u64 and
- * that many bytes follow: what the call wrote. Return data is set before the program fails or loops because of a flag.
+ * Return data: for each record the value u64, the error u32 and the charge u32. The error is what
+ * sol_async_last_error() says right after the call; the charge is how many compute units the call itself took, without
+ * any instruction of this program. Both are 0 for the calls from 32 on, which are not async-bpf's. Where the table says
+ * "+", a length u64 and that many bytes follow: what the call wrote. Return data is set before the program idles, fails
+ * or loops because of a flag.
  *
  *     opcode  arguments  call                                             arguments in words
  *          1  nbn        sol_timer_create                                 trigger slot, data, budget
@@ -63,7 +69,7 @@
 #include <solana.h>
 
 enum {
-    ERROR_TRUNCATED = 1,         /* instruction data ends inside a record, or has no flags */
+    ERROR_TRUNCATED = 1,         /* instruction data ends inside a record, or before the first */
     ERROR_UNKNOWN_OPCODE = 2,
     ERROR_UNKNOWN_KIND = 3,      /* of bytes */
     ERROR_RETURN_DATA_FULL = 4,  /* more than 1,024 bytes */
@@ -72,7 +78,7 @@ enum {
     ERROR_REQUESTED = 7,         /* flags, bit 0 */
 };
 
-enum { FLAG_FAIL = 1, FLAG_LOOP = 2 };
+enum { FLAG_FAIL = 1, FLAG_LOOP = 2, FLAG_UNITS = 4 };
 
 enum {
     TIMER_CREATE = 1,
@@ -106,28 +112,33 @@ enum {
     OPCODES,
 };
 
-static const char ARGUMENTS[OPCODES][9] = {
+/* How the arguments become what the call gets in its registers, in this order. Beside the letters of the head:
+ *
+ *     a   bytes, as b, of which the call gets the address alone
+ *     s   takes nothing from the instruction data: the call gets the address of a struct, whose words are all that
+ *         follows */
+static const char ARGUMENTS[OPCODES][10] = {
     [TIMER_CREATE] = "nbn",
     [TIMER_CREATE_PERIODIC] = "nnbn",
-    [TIMER_CREATE_WITH] = "nnnnnnbn",
+    [TIMER_CREATE_WITH] = "snnnnnnbn",
     [TIMER_CANCEL] = "i",
-    [WATCHER_CREATE] = "bnbn",
-    [WATCHER_CREATE_THRESHOLD] = "bnnnbn",
-    [WATCHER_CREATE_PATTERN] = "bnbbn",
+    [WATCHER_CREATE] = "anbn",
+    [WATCHER_CREATE_THRESHOLD] = "sannnbn",
+    [WATCHER_CREATE_PATTERN] = "sanbbn",
     [WATCHER_SET_MIN_SLOTS] = "in",
     [WATCHER_REMOVE] = "i",
     [RING_BUFFER_CREATE] = "n",
     [RING_BUFFER_PUSH] = "ib",
     [RING_BUFFER_POP] = "ib",
     [RING_BUFFER_PEEK] = "ib",
-    [RING_BUFFER_GRANT] = "ibn",
+    [RING_BUFFER_GRANT] = "ian",
     [RING_BUFFER_DESTROY] = "i",
-    [TASK_SCHEDULE] = "bnnn",
+    [TASK_SCHEDULE] = "sbnnn",
     [ASYNC_CONTEXT] = "b",
-    [TIMER_CREATE_WITH_STRUCT] = "b",
-    [WATCHER_CREATE_THRESHOLD_STRUCT] = "b",
-    [WATCHER_CREATE_PATTERN_STRUCT] = "b",
-    [TASK_SCHEDULE_STRUCT] = "b",
+    [TIMER_CREATE_WITH_STRUCT] = "a",
+    [WATCHER_CREATE_THRESHOLD_STRUCT] = "a",
+    [WATCHER_CREATE_PATTERN_STRUCT] = "a",
+    [TASK_SCHEDULE_STRUCT] = "a",
     [LOG] = "b",
     [WRITE_ACCOUNT] = "nnb",
     [MOVE_LAMPORTS] = "nnn",
@@ -136,14 +147,16 @@ static const char ARGUMENTS[OPCODES][9] = {
 
 #define MAX_ACCOUNTS 128
 #define MAX_RECORDS (MAX_RETURN_DATA / 16)
-#define MAX_WORDS 9 /* of arguments of one record; bytes take two */
+#define MAX_WORDS 10 /* of arguments of one record: at most the address of a struct, and 9 in it */
 #define FIRST_REFERENCE 0xFFFFFFFFFFFFFF00
 
-/* What is too big for a stack frame lives on the heap, which is all zeros when the program starts. */
+/* What is too big for a stack frame, or has to be where assembly finds it, lives on the heap, which is all zeros when
+ * the program starts. */
 #define HEAP_ADDRESS 0x300000000
 #define SCRATCH_ADDRESS (HEAP_ADDRESS + 16384)
 
 typedef struct {
+    uint64_t units; /* that the invocation is to use; 0 = as few as it can */
     SolAccountInfo accounts[MAX_ACCOUNTS];
     SolAccountMeta metas[MAX_ACCOUNTS];
     uint64_t values[MAX_RECORDS]; /* what each record gave */
@@ -159,7 +172,7 @@ typedef struct {
     uint64_t accounts;
     uint64_t records;
     uint64_t answer_len;
-    uint64_t words[MAX_WORDS]; /* arguments of the current record: numbers, and bytes as address and length */
+    uint64_t words[MAX_WORDS]; /* arguments of the current record, laid out as ARGUMENTS says */
 } State;
 
 static uint64_t read_u64(State *state, uint64_t *value) {
@@ -197,16 +210,28 @@ static uint64_t read_bytes(State *state, uint64_t *scratch, uint64_t *address, u
 
 static uint64_t read_arguments(State *state, const char *arguments) {
     uint64_t scratch = SCRATCH_ADDRESS;
-    uint64_t *word = state->words;
-    for (; *arguments != 0; arguments++) {
-        bool is_bytes = *arguments == 'b';
-        uint64_t error = is_bytes ? read_bytes(state, &scratch, &word[0], &word[1]) : read_u64(state, word);
-        if (error != SUCCESS) return error;
-        if (*arguments == 'i') {
-            uint64_t record = *word - FIRST_REFERENCE;
-            if (record < state->records) *word = heap->values[record];
+    for (uint64_t *word = state->words; *arguments != 0; arguments++, word++) {
+        uint64_t error = SUCCESS, length, record;
+        switch (*arguments) {
+            case 's':
+                *word = (uint64_t)(word + 1);
+                break;
+            case 'a':
+                error = read_bytes(state, &scratch, word, &length);
+                break;
+            case 'b':
+                error = read_bytes(state, &scratch, word, word + 1);
+                word++;
+                break;
+            case 'i':
+                error = read_u64(state, word);
+                record = *word - FIRST_REFERENCE;
+                if (record < state->records) *word = heap->values[record];
+                break;
+            default:
+                error = read_u64(state, word);
         }
-        word += is_bytes ? 2 : 1;
+        if (error != SUCCESS) return error;
     }
     return SUCCESS;
 }
@@ -224,11 +249,16 @@ static uint64_t answer_bytes(State *state, const void *bytes, uint64_t length) {
     return answer(state, bytes, length);
 }
 
-static uint64_t answer_value(State *state, uint8_t opcode, uint64_t value) {
-    uint64_t pair[2] = {value, opcode < FIRST_OTHER ? sol_async_last_error() : 0};
+static uint64_t answer_value(State *state, uint64_t value, uint64_t error, uint64_t charge) {
+    uint64_t pair[2] = {value, error | charge << 32};
     if (state->records == MAX_RECORDS) return ERROR_RETURN_DATA_FULL;
     heap->values[state->records++] = value;
     return answer(state, pair, sizeof(pair));
+}
+
+static uint64_t write_log(State *state) {
+    sol_log_((const char *)state->words[0], state->words[1]);
+    return answer_value(state, 0, 0, 0);
 }
 
 static uint64_t write_account(State *state) {
@@ -237,7 +267,7 @@ static uint64_t write_account(State *state) {
     uint8_t *to = heap->accounts[w[0]].data + w[1];
     const uint8_t *from = (const uint8_t *)w[2];
     for (uint64_t i = 0; i < w[3]; i++) to[i] = from[i];
-    return answer_value(state, WRITE_ACCOUNT, 0);
+    return answer_value(state, 0, 0, 0);
 }
 
 static uint64_t move_lamports(State *state) {
@@ -245,7 +275,7 @@ static uint64_t move_lamports(State *state) {
     if (w[0] >= state->accounts || w[1] >= state->accounts) return ERROR_ACCOUNT_INDEX;
     *heap->accounts[w[0]].lamports -= w[2];
     *heap->accounts[w[1]].lamports += w[2];
-    return answer_value(state, MOVE_LAMPORTS, 0);
+    return answer_value(state, 0, 0, 0);
 }
 
 static uint64_t invoke(State *state) {
@@ -263,94 +293,119 @@ static uint64_t invoke(State *state) {
     };
     uint64_t value = sol_invoke_signed_c(&instruction, heap->accounts, (int)state->accounts, NULL, 0);
 
-    uint64_t error = answer_value(state, INVOKE, value);
+    uint64_t error = answer_value(state, value, 0, 0);
     if (error != SUCCESS) return error;
     uint8_t *returned = (uint8_t *)SCRATCH_ADDRESS;
     SolPubkey returned_by;
     return answer_bytes(state, returned, sol_get_return_data(returned, MAX_RETURN_DATA, &returned_by));
 }
 
-static uint64_t call_syscall(uint8_t opcode, const uint64_t *w, uint64_t *value) {
-#define AT(word) ((void *)(word))
+/* ---- Units ----
+ *
+ * An instruction takes 1 compute unit, and how many the compiler makes of a line of C is its own affair. Where the
+ * number must be known, the code is assembly. A reading of the meter takes READING_COST and gives what is left then. */
+
+uint64_t sol_remaining_compute_units(void);
+#define sol_remaining_compute_units SOL_SYSCALL(sol_remaining_compute_units, 0xedef5aee)
+
+#define READING_COST 100
+
+/* A syscall as an operand of `call`. */
+#define NUMBER(syscall) "i"((int32_t)(uint64_t)(syscall))
+
+/* Calls `syscall` with r1 to r5 from `registers`, whether it takes as many or not. Stores what it returns in `value`,
+ * and in `units` what was used from the first reading to the second. That includes OVERHEAD: the 9 instructions behind
+ * the first reading, of which the last is the second one, and what that takes. */
+#define OVERHEAD (9 + READING_COST)
+#define METERED(syscall)                                                                 \
+    __asm__ volatile(                                                                    \
+        "call %[reading]\n"                                                              \
+        "%[units] = r0\n"                                                                \
+        "r1 = *(u64 *)(%[registers] + 0)\n"                                              \
+        "r2 = *(u64 *)(%[registers] + 8)\n"                                              \
+        "r3 = *(u64 *)(%[registers] + 16)\n"                                             \
+        "r4 = *(u64 *)(%[registers] + 24)\n"                                             \
+        "r5 = *(u64 *)(%[registers] + 32)\n"                                             \
+        "call %[number]\n"                                                               \
+        "%[value] = r0\n"                                                                \
+        "call %[reading]\n"                                                              \
+        "%[units] -= r0\n"                                                               \
+        : [value] "=&r"(value), [units] "=&r"(units)                                     \
+        : [registers] "r"(registers), [number] NUMBER(syscall),                          \
+          [reading] NUMBER(sol_remaining_compute_units)                                  \
+        : "r0", "r1", "r2", "r3", "r4", "r5", "memory")
+
+/* Makes an async call and answers with what it returned, what error it left and what it charged. */
+static uint64_t call(State *state, uint8_t opcode, uint64_t *returned) {
+    const uint64_t *registers = state->words;
+    uint64_t value, units;
     switch (opcode) {
         case TIMER_CREATE:
-            *value = sol_timer_create(w[0], AT(w[1]), w[2], w[3]);
-            return SUCCESS;
+            METERED(sol_timer_create);
+            break;
         case TIMER_CREATE_PERIODIC:
-            *value = sol_timer_create_periodic(w[0], w[1], AT(w[2]), w[3], w[4]);
-            return SUCCESS;
+            METERED(sol_timer_create_periodic);
+            break;
         case TIMER_CREATE_WITH:
-            /* The nine words are the struct, in its order. */
-            *value = sol_timer_create_with((const SolTimerParams *)w);
-            return SUCCESS;
-        case TIMER_CANCEL:
-            *value = sol_timer_cancel(w[0]);
-            return SUCCESS;
-        case WATCHER_CREATE:
-            *value = sol_watcher_create(AT(w[0]), w[2], AT(w[3]), w[4], w[5]);
-            return SUCCESS;
-        case WATCHER_CREATE_THRESHOLD:
-            *value = sol_watcher_create_threshold(AT(w[0]), w[2], w[3], (int64_t)w[4], AT(w[5]), w[6], w[7]);
-            return SUCCESS;
-        case WATCHER_CREATE_PATTERN:
-            *value = sol_watcher_create_pattern(AT(w[0]), w[2], AT(w[3]), w[4], AT(w[5]), w[6], w[7]);
-            return SUCCESS;
-        case WATCHER_SET_MIN_SLOTS:
-            *value = sol_watcher_set_min_slots(w[0], w[1]);
-            return SUCCESS;
-        case WATCHER_REMOVE:
-            *value = sol_watcher_remove(w[0]);
-            return SUCCESS;
-        case RING_BUFFER_CREATE:
-            *value = sol_ring_buffer_create(w[0]);
-            return SUCCESS;
-        case RING_BUFFER_PUSH:
-            *value = sol_ring_buffer_push(w[0], AT(w[1]), w[2]);
-            return SUCCESS;
-        case RING_BUFFER_POP:
-            *value = sol_ring_buffer_pop(w[0], AT(w[1]), w[2]);
-            return SUCCESS;
-        case RING_BUFFER_PEEK:
-            *value = sol_ring_buffer_peek(w[0], AT(w[1]), w[2]);
-            return SUCCESS;
-        case RING_BUFFER_GRANT:
-            *value = sol_ring_buffer_grant(w[0], AT(w[1]), w[3]);
-            return SUCCESS;
-        case RING_BUFFER_DESTROY:
-            *value = sol_ring_buffer_destroy(w[0]);
-            return SUCCESS;
-        case TASK_SCHEDULE:
-            *value = sol_task_schedule(AT(w[0]), w[1], w[2], w[3], w[4]);
-            return SUCCESS;
-        case GET_SLOT:
-            *value = sol_get_slot();
-            return SUCCESS;
-        case ASYNC_LAST_ERROR:
-            *value = sol_async_last_error();
-            return SUCCESS;
-        case ASYNC_CONTEXT:
-            *value = sol_async_context(AT(w[0]), w[1]);
-            return SUCCESS;
         case TIMER_CREATE_WITH_STRUCT:
-            *value = sol_timer_create_with(AT(w[0]));
-            return SUCCESS;
+            METERED(sol_timer_create_with);
+            break;
+        case TIMER_CANCEL:
+            METERED(sol_timer_cancel);
+            break;
+        case WATCHER_CREATE:
+            METERED(sol_watcher_create);
+            break;
+        case WATCHER_CREATE_THRESHOLD:
         case WATCHER_CREATE_THRESHOLD_STRUCT:
-            *value = sol_watcher_create_threshold_params(AT(w[0]));
-            return SUCCESS;
+            METERED(sol_watcher_create_threshold_params);
+            break;
+        case WATCHER_CREATE_PATTERN:
         case WATCHER_CREATE_PATTERN_STRUCT:
-            *value = sol_watcher_create_pattern_params(AT(w[0]));
-            return SUCCESS;
+            METERED(sol_watcher_create_pattern_params);
+            break;
+        case WATCHER_SET_MIN_SLOTS:
+            METERED(sol_watcher_set_min_slots);
+            break;
+        case WATCHER_REMOVE:
+            METERED(sol_watcher_remove);
+            break;
+        case RING_BUFFER_CREATE:
+            METERED(sol_ring_buffer_create);
+            break;
+        case RING_BUFFER_PUSH:
+            METERED(sol_ring_buffer_push);
+            break;
+        case RING_BUFFER_POP:
+            METERED(sol_ring_buffer_pop);
+            break;
+        case RING_BUFFER_PEEK:
+            METERED(sol_ring_buffer_peek);
+            break;
+        case RING_BUFFER_GRANT:
+            METERED(sol_ring_buffer_grant);
+            break;
+        case RING_BUFFER_DESTROY:
+            METERED(sol_ring_buffer_destroy);
+            break;
+        case TASK_SCHEDULE:
         case TASK_SCHEDULE_STRUCT:
-            *value = sol_task_schedule_params(AT(w[0]));
-            return SUCCESS;
-        case LOG:
-            sol_log_(AT(w[0]), w[1]);
-            *value = 0;
-            return SUCCESS;
+            METERED(sol_task_schedule_params);
+            break;
+        case GET_SLOT:
+            METERED(sol_get_slot);
+            break;
+        case ASYNC_LAST_ERROR:
+            METERED(sol_async_last_error);
+            break;
+        case ASYNC_CONTEXT:
+            METERED(sol_async_context);
+            break;
         default:
             return ERROR_UNKNOWN_OPCODE;
     }
-#undef AT
+    *returned = value;
+    return answer_value(state, value, sol_async_last_error(), units - OVERHEAD);
 }
 
 static uint64_t run_record(State *state) {
@@ -360,6 +415,8 @@ static uint64_t run_record(State *state) {
     if (error != SUCCESS) return error;
 
     switch (opcode) {
+        case LOG:
+            return write_log(state);
         case WRITE_ACCOUNT:
             return write_account(state);
         case MOVE_LAMPORTS:
@@ -371,9 +428,7 @@ static uint64_t run_record(State *state) {
     }
     const uint64_t *w = state->words;
     uint64_t value;
-    error = call_syscall(opcode, w, &value);
-    if (error != SUCCESS) return error;
-    error = answer_value(state, opcode, value);
+    error = call(state, opcode, &value);
     if (error != SUCCESS) return error;
     switch (opcode) {
         case RING_BUFFER_POP:
@@ -386,7 +441,7 @@ static uint64_t run_record(State *state) {
     }
 }
 
-uint64_t entrypoint(const uint8_t *input) {
+static uint64_t run(const uint8_t *input) {
     SolParameters params = {.ka = heap->accounts};
     sol_deserialize(input, &params, MAX_ACCOUNTS);
     if (params.ka_num > MAX_ACCOUNTS) return ERROR_TOO_MANY_ACCOUNTS;
@@ -398,6 +453,11 @@ uint64_t entrypoint(const uint8_t *input) {
         .end = params.data + params.data_len,
         .accounts = params.ka_num,
     };
+    uint64_t units = 0;
+    if (flags & FLAG_UNITS) {
+        uint64_t error = read_u64(&state, &units);
+        if (error != SUCCESS) return error;
+    }
     while (state.at < state.end) {
         uint64_t error = run_record(&state);
         if (error != SUCCESS) return error;
@@ -408,5 +468,39 @@ uint64_t entrypoint(const uint8_t *input) {
         for (;;) {
         }
     }
+    heap->units = units;
     return flags & FLAG_FAIL ? ERROR_REQUESTED : SUCCESS;
+}
+
+/* Runs, and then idles until heap->units are used. BEFORE is what the instructions up to the first reading take, with
+ * it; AFTER is those behind the second one, when there is nothing to idle away. A round of the loop takes 2 units; the
+ * instruction behind it is for the 1 that an odd number leaves. */
+#define BEFORE (2 + READING_COST)
+#define AFTER 11
+__attribute__((naked)) uint64_t entrypoint(__attribute__((unused)) const uint8_t *input) {
+    __asm__ volatile(
+        "r6 = r1\n"
+        "call %[reading]\n"
+        "r7 = r0\n"
+        "r1 = r6\n"
+        "call %[run]\n"
+        "r6 = r0\n"
+        "call %[reading]\n"
+        "r7 -= r0\n"
+        "r7 += %[before_and_after]\n" /* what is used without idling */
+        "r1 = %[units] ll\n"
+        "r1 = *(u64 *)(r1 + 0)\n"
+        "if r1 >= r7 goto 1f\n"
+        "r1 = r7\n"
+        "1: r1 -= r7\n" /* what to idle away */
+        "goto 3f\n"
+        "2: r1 -= 2\n"
+        "3: if r1 > 1 goto 2b\n"
+        "if r1 == 0 goto 4f\n"
+        "r1 = 0\n"
+        "4: r0 = r6\n"
+        "exit\n"
+        :
+        : [reading] NUMBER(sol_remaining_compute_units), [run] "i"(run), [units] "i"(&heap->units),
+          [before_and_after] "i"(BEFORE + AFTER));
 }

@@ -203,13 +203,17 @@ fn only_a_callback_has_a_context() {
     let outcome = slot(&mut svm, 4).outcomes.remove(0);
     let data = outcome.return_data.unwrap();
     let words: Vec<_> = data.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
-    assert_eq!(words[..12], [128, 0, 128, 1, 1, outcome.source.id, 0, 1, 1, 3, 4, 1]);
+    assert_eq!((words[0], error_of(words[1])), (128, 0));
+    assert_eq!(words[2..12], [128, 1, 1, outcome.source.id, 0, 1, 1, 3, 4, 1]);
     // Not through another program either.
     let through = Script::new().invoke(0, 0, 0, &ask).0;
     invoke(&mut svm, CONFORMANCE, &Script::new().timer(5, &through, 100_000).0, &[readonly(TWIN)]);
     let outcome = slot(&mut svm, 5).outcomes.remove(0);
     assert_eq!(outcome.status, Status::Committed);
-    assert_eq!(outcome.return_data.unwrap()[16..48], [&24u64.to_le_bytes()[..], &[0; 24]].concat());
+    let data = outcome.return_data.unwrap();
+    let words: Vec<_> = data.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    let [_, _, length, value, word, written] = words[..] else { panic!("{words:?}") };
+    assert_eq!((length, value, error_of(word), written), (24, 0, 0, 0));
 }
 
 #[test]

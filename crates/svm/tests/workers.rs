@@ -110,7 +110,7 @@ fn play(workers: usize, slots: &[Vec<Job>]) -> (Vec<SlotReport>, Stats) {
             }
             let program = if job.twin { TWIN } else { CONFORMANCE };
             let account = AccountMeta { address: key(job.account), signer: false, writable: job.writes };
-            let budget = if job.tight { 1_500 } else { 100_000 };
+            let budget = if job.tight { 2_400 } else { 100_000 };
             submit(&mut svm, program, script.0, &[account], budget, Priority::try_from(job.priority).unwrap());
         }
         reports.push(slot(&mut svm, now));

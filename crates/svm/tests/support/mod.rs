@@ -144,5 +144,10 @@ impl Script {
 pub fn answers(outcome: &Outcome) -> Vec<(u64, u64)> {
     let data = outcome.return_data.as_ref().unwrap_or_else(|| panic!("no return data: {:?} {:?}", outcome.failure, outcome.logs));
     let words: Vec<_> = data.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
-    words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+    words.chunks_exact(2).map(|pair| (pair[0], error_of(pair[1]))).collect()
+}
+
+/// The error in the second word of an answer. Above it is what the call was charged.
+pub fn error_of(word: u64) -> u64 {
+    word & u64::from(u32::MAX)
 }
