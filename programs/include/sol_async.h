@@ -32,13 +32,15 @@
 
 /* ---- Slot, errors, context ---- */
 
-/** The current slot. Costs 100 units and cannot fail. */
+/** The current slot. Costs 100 units and cannot fail.
+ * Vectors: docs/conformance.md#sol_get_slot. */
 uint64_t sol_get_slot(void);
 
-/** The code of the most recent call of this header in this invocation, sol_get_slot() aside; SOL_ASYNC_SUCCESS when there
- * was none.
+/** The code of the most recent call of this header by this program in this invocation, sol_get_slot() aside;
+ * SOL_ASYNC_SUCCESS when there was none. In a cross-program invocation, caller and callee have each their own.
  *
- * Read it right after a call that returned 0; reading does not change it. Costs 100 units and cannot fail. */
+ * Read it right after a call that returned 0; reading does not change it. Costs 100 units and cannot fail.
+ * Vectors: docs/conformance.md#sol_async_last_error. */
 uint64_t sol_async_last_error(void);
 
 /** Why a callback runs; filled by sol_async_context(). */
@@ -64,8 +66,9 @@ typedef struct {
 /** Writes a SolAsyncContext to `out` and returns its size, 128.
  *
  * Returns 0 in every invocation that is not a top-level callback of the engine: this is how a program knows that a call
- * really came from the engine, and not from a transaction or another program. Costs 100 units.
- * Errors: NULL_POINTER; OUTPUT_TOO_SMALL when `out_len` is below 128 (returns 0, writes nothing). */
+ * really came from the engine, and not from a transaction or another program. It is not an error. Costs 100 units.
+ * Errors: NULL_POINTER; OUTPUT_TOO_SMALL when `out_len` is below 128 (returns 0, writes nothing).
+ * Vectors: docs/conformance.md#sol_async_context. */
 uint64_t sol_async_context(void *out, uint64_t out_len);
 
 /* ---- Timers ---- */
@@ -75,14 +78,16 @@ uint64_t sol_async_context(void *out, uint64_t out_len);
  * Returns the timer's id or 0. Costs 100 units + data_len / 250.
  * Errors: NULL_POINTER; INVALID_ARGUMENT when `data_len` exceeds 1,024 or `compute_budget` is outside [1, 1,400,000];
  * INVALID_SLOT unless `trigger_slot` is 1 to 1,000,000 slots ahead; MAX_TIMERS when 16 timers of the program are live.
- * A timer that has finished or was cancelled frees its place at once. */
+ * A timer that has finished or was cancelled frees its place at once.
+ * Vectors: docs/conformance.md#sol_timer_create. */
 uint64_t sol_timer_create(uint64_t trigger_slot, const void *data, uint64_t data_len, uint64_t compute_budget);
 
 /** Calls this program back at `start_slot` and every `period_slots` after it, until it is cancelled.
  *
  * The grid is fixed: start + k * period. When the host skips slots, the callback runs once and stands for all ticks
  * that passed (`ticks` in its context). A callback that fails leaves the timer armed.
- * Returns, units and errors as sol_timer_create(); INVALID_SLOT also unless `period_slots` is in [1, 1,000,000]. */
+ * Returns, units and errors as sol_timer_create(); INVALID_SLOT also unless `period_slots` is in [1, 1,000,000].
+ * Vectors: docs/conformance.md#sol_timer_create_periodic. */
 uint64_t sol_timer_create_periodic(uint64_t start_slot, uint64_t period_slots, const void *data, uint64_t data_len,
                                    uint64_t compute_budget);
 
@@ -104,13 +109,15 @@ typedef struct {
  *
  * Returns, units and errors as sol_timer_create_periodic(); NULL_POINTER also when `params` is 0; INVALID_ARGUMENT also
  * for an unknown `catch_up` or `priority`, for `max_ticks` out of range, and for a deadline on a periodic timer;
- * INVALID_SLOT also when the deadline is before the trigger slot. */
+ * INVALID_SLOT also when the deadline is before the trigger slot.
+ * Vectors: docs/conformance.md#sol_timer_create_with. */
 uint64_t sol_timer_create_with(const SolTimerParams *params);
 
 /** Cancels a live timer; a timer may cancel itself from its own callback.
  *
  * Returns a code. Costs 100 units.
- * Error: INVALID_TIMER when it does not exist, has finished, or is another program's. */
+ * Error: INVALID_TIMER when it does not exist, has finished, or is another program's.
+ * Vectors: docs/conformance.md#sol_timer_cancel. */
 uint64_t sol_timer_cancel(uint64_t timer_id);
 
 /* ---- Watchers ----
@@ -124,7 +131,8 @@ uint64_t sol_timer_cancel(uint64_t timer_id);
  *
  * `pubkey` is the account's 32-byte address. Returns the watcher's id or 0. Costs 100 units + data_len / 250.
  * Errors: NULL_POINTER; INVALID_ARGUMENT for any other `trigger_type`, when `data_len` exceeds 1,024, or when
- * `compute_budget` is outside [1, 1,400,000]; MAX_WATCHERS when the program has 32 watchers. */
+ * `compute_budget` is outside [1, 1,400,000]; MAX_WATCHERS when the program has 32 watchers.
+ * Vectors: docs/conformance.md#sol_watcher_create. */
 uint64_t sol_watcher_create(const uint8_t *pubkey, uint64_t trigger_type, const void *data, uint64_t data_len,
                             uint64_t compute_budget);
 
@@ -155,12 +163,14 @@ uint64_t sol_watcher_create_pattern_params(const SolWatcherPatternParams *params
 /** Sets the rate limit of a watcher: at least `n` slots from one trigger to the next. A new watcher has 1; triggers
  * that come too early are suppressed and counted.
  *
- * Returns a code. Costs 100 units. Errors: INVALID_WATCHER; INVALID_ARGUMENT unless `n` is in [1, 1,000,000]. */
+ * Returns a code. Costs 100 units. Errors: INVALID_WATCHER; INVALID_ARGUMENT unless `n` is in [1, 1,000,000].
+ * Vectors: docs/conformance.md#sol_watcher_set_min_slots. */
 uint64_t sol_watcher_set_min_slots(uint64_t watcher_id, uint64_t n);
 
 /** Removes a watcher.
  *
- * Returns a code. Costs 100 units. Error: INVALID_WATCHER when it does not exist or is another program's. */
+ * Returns a code. Costs 100 units. Error: INVALID_WATCHER when it does not exist or is another program's.
+ * Vectors: docs/conformance.md#sol_watcher_remove. */
 uint64_t sol_watcher_remove(uint64_t watcher_id);
 
 /* ---- Ring buffers ----
@@ -173,14 +183,16 @@ uint64_t sol_watcher_remove(uint64_t watcher_id);
 /** Creates a ring buffer of `size` bytes, owned by this program.
  *
  * Returns its id or 0. Costs 100 units.
- * Errors: INVALID_ARGUMENT unless `size` is in [64, 1,048,576]; MAX_BUFFERS when the program owns 8. */
+ * Errors: INVALID_ARGUMENT unless `size` is in [64, 1,048,576]; MAX_BUFFERS when the program owns 8.
+ * Vectors: docs/conformance.md#sol_ring_buffer_create. */
 uint64_t sol_ring_buffer_create(uint64_t size);
 
 /** Appends one entry, whole or not at all; nothing is ever overwritten.
  *
  * Returns a code. Costs 100 units + data_len / 250.
  * Errors: NULL_POINTER; INVALID_ARGUMENT when `data_len` is 0; INVALID_BUFFER when the buffer does not exist or the
- * program may not write to it; BUFFER_NOT_ACTIVE when it is paused, draining or closed; BUFFER_FULL. */
+ * program may not write to it; BUFFER_NOT_ACTIVE when it is paused, draining or closed; BUFFER_FULL.
+ * Vectors: docs/conformance.md#sol_ring_buffer_push. */
 uint64_t sol_ring_buffer_push(uint64_t buffer_id, const void *data, uint64_t data_len);
 
 /** Moves the oldest entry's data to `output` and removes the entry.
@@ -188,10 +200,12 @@ uint64_t sol_ring_buffer_push(uint64_t buffer_id, const void *data, uint64_t dat
  * Returns the number of bytes read, 0 if there is no entry. Costs 100 units, and 1 for every 250 bytes moved.
  * Errors: NULL_POINTER; INVALID_BUFFER when the buffer does not exist or the program may not read from it;
  * BUFFER_NOT_ACTIVE when its state forbids it; OUTPUT_TOO_SMALL when the entry is longer than `output_len`: it stays
- * where it is, and 0 is returned. An empty buffer is not an error: 0 with SOL_ASYNC_SUCCESS. */
+ * where it is, and 0 is returned. An empty buffer is not an error: 0 with SOL_ASYNC_SUCCESS.
+ * Vectors: docs/conformance.md#sol_ring_buffer_pop. */
 uint64_t sol_ring_buffer_pop(uint64_t buffer_id, void *output, uint64_t output_len);
 
-/** As sol_ring_buffer_pop(), but leaves the entry in the buffer. */
+/** As sol_ring_buffer_pop(), but leaves the entry in the buffer. Units and errors are the same.
+ * Vectors: docs/conformance.md#sol_ring_buffer_peek. */
 uint64_t sol_ring_buffer_peek(uint64_t buffer_id, void *output, uint64_t output_len);
 
 /** Lets another program use a buffer of this one: `rights` is SOL_ASYNC_RIGHT_READ (pop and peek), _WRITE (push), or
@@ -199,12 +213,14 @@ uint64_t sol_ring_buffer_peek(uint64_t buffer_id, void *output, uint64_t output_
  *
  * `program_pubkey` is the 32-byte program id. Returns a code. Costs 100 units.
  * Errors: NULL_POINTER; INVALID_ARGUMENT for other bits in `rights`, or for a 65th program; INVALID_BUFFER unless this
- * program owns it. */
+ * program owns it.
+ * Vectors: docs/conformance.md#sol_ring_buffer_grant. */
 uint64_t sol_ring_buffer_grant(uint64_t buffer_id, const uint8_t *program_pubkey, uint64_t rights);
 
 /** Destroys a buffer of this program and the entries in it.
  *
- * Returns a code. Costs 100 units. Error: INVALID_BUFFER unless this program owns it. */
+ * Returns a code. Costs 100 units. Error: INVALID_BUFFER unless this program owns it.
+ * Vectors: docs/conformance.md#sol_ring_buffer_destroy. */
 uint64_t sol_ring_buffer_destroy(uint64_t buffer_id);
 
 /* ---- Tasks ---- */
@@ -256,7 +272,8 @@ uint64_t sol_task_schedule_params(const SolTaskParams *params);
  * new < threshold. An account that was absent or too short counts as not beyond, so appearing beyond it fires; one
  * that is too short now does not fire. The callback's context holds both values.
  * Returns the watcher's id or 0. Costs 100 units + data_len / 250.
- * Errors: as sol_watcher_create(); INVALID_ARGUMENT also when offset + 8 exceeds 2^64. */
+ * Errors: as sol_watcher_create(); INVALID_ARGUMENT also when offset + 8 exceeds 2^64.
+ * Vectors: docs/conformance.md#sol_watcher_create_threshold. */
 static inline uint64_t sol_watcher_create_threshold(const uint8_t *pubkey, uint64_t trigger_type, uint64_t offset,
                                                     int64_t threshold, const void *data, uint64_t data_len,
                                                     uint64_t compute_budget) {
@@ -270,7 +287,8 @@ static inline uint64_t sol_watcher_create_threshold(const uint8_t *pubkey, uint6
  *
  * Returns the watcher's id or 0. Costs 100 units, and 1 for every 250 bytes of pattern and data.
  * Errors: as sol_watcher_create(); INVALID_ARGUMENT also unless `pattern_len` is in [1, 64], or when
- * offset + pattern_len exceeds 2^64. */
+ * offset + pattern_len exceeds 2^64.
+ * Vectors: docs/conformance.md#sol_watcher_create_pattern. */
 static inline uint64_t sol_watcher_create_pattern(const uint8_t *pubkey, uint64_t offset, const void *pattern,
                                                   uint64_t pattern_len, const void *data, uint64_t data_len,
                                                   uint64_t compute_budget) {
@@ -285,7 +303,8 @@ static inline uint64_t sol_watcher_create_pattern(const uint8_t *pubkey, uint64_
  *
  * Returns the task's id or 0. Costs 100 units + data_len / 250.
  * Errors: NULL_POINTER; INVALID_ARGUMENT when `data_len` exceeds 1,024, `compute_budget` is outside [1, 1,400,000] or
- * `priority` is unknown; INVALID_SLOT when the deadline has passed; QUEUE_FULL when 1,024 tasks are pending. */
+ * `priority` is unknown; INVALID_SLOT when the deadline has passed; QUEUE_FULL when 1,024 tasks are pending.
+ * Vectors: docs/conformance.md#sol_task_schedule. */
 static inline uint64_t sol_task_schedule(const void *data, uint64_t data_len, uint64_t compute_budget,
                                          uint64_t priority, uint64_t deadline_slot) {
     const SolTaskParams params = {(uint64_t)data, data_len, compute_budget, priority, deadline_slot};

@@ -297,14 +297,14 @@ impl Engine {
                 let task = self.timer_task(&timer, timer.trigger_slot, 1);
                 self.expire(&task, report);
                 timer.finish(TimerState::Expired);
-            } else if room > 0 {
+            } else if timer.waits(room) {
+                continue;
+            } else {
                 for tick in timer.fire(slot, room) {
                     let task = self.timer_task(&timer, tick.due_slot, tick.ticks);
                     self.tasks.push(task);
                     report.timers_fired += 1;
                 }
-            } else {
-                continue;
             }
             self.timers.put(timer);
         }
@@ -428,7 +428,7 @@ impl Engine {
         if timer.state == TimerState::Executing {
             timer.in_flight -= 1;
             if timer.in_flight == 0 {
-                if timer.has_next() {
+                if timer.has_next(self.meta.slot) {
                     timer.state = TimerState::Pending;
                 } else {
                     timer.finish(state);
@@ -485,13 +485,16 @@ impl Engine {
             self.timers.put(timer);
         }
         for (id, watcher) in staged.watchers {
-            if self.watchers.get(id).is_none() {
+            let before = self.watchers.get(id);
+            let looked = before.is_some_and(|watcher| watcher.active);
+            if before.is_none() {
                 self.meta.stats.watchers_created += 1;
             }
             match watcher {
                 Some(mut watcher) => {
                     let account = watcher.spec.account;
-                    if self.watchers.get(id).is_none() && self.accounts.is_touched(&account) {
+                    // What changed in this slot before it was there, or while it was paused, is not for it to see.
+                    if !looked && watcher.active && self.accounts.is_touched(&account) {
                         watcher.baseline = Some(self.accounts.get(&account).cloned());
                     }
                     self.watchers.put(watcher);

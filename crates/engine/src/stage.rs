@@ -55,7 +55,6 @@ pub struct Stage<'a> {
     engine: &'a Engine,
     sequence: u64,
     staged: Staged,
-    last_error: ErrorCode,
 }
 
 /// What one invocation would change, and what it was told on the way.
@@ -99,7 +98,7 @@ impl Staged {
 impl<'a> Stage<'a> {
     pub(crate) fn new(engine: &'a Engine, sequence: u64, pending_tasks: u64) -> Self {
         let staged = Staged { version: engine.version(), pending_tasks, ..Staged::default() };
-        Stage { engine, sequence, staged, last_error: ErrorCode::Success }
+        Stage { engine, sequence, staged }
     }
 
     /// The current slot.
@@ -107,19 +106,8 @@ impl<'a> Stage<'a> {
         self.engine.slot()
     }
 
-    /// The code of the most recent call.
-    pub fn last_error(&self) -> ErrorCode {
-        self.last_error
-    }
-
-    /// Says what the most recent call came to when it is not one of those that are recorded.
-    pub fn asked(&mut self, code: ErrorCode) {
-        self.last_error = code;
-    }
-
     /// Notes a call whose arguments were so wrong that it could not be made.
     pub fn refuse(&mut self, code: ErrorCode) {
-        self.last_error = code;
         self.staged.records.push(Record::Refused(code));
     }
 
@@ -132,7 +120,6 @@ impl<'a> Stage<'a> {
             return Err(error);
         }
         let result = self.dispatch(caller, &call);
-        self.last_error = result.as_ref().err().map_or(ErrorCode::Success, Error::code);
         let answer = result.as_ref().map_err(Error::code).cloned();
         self.staged.records.push(Record::Made { caller, call, answer });
         result
@@ -273,7 +260,7 @@ impl<'a> Stage<'a> {
                 self.known(callback.program)?;
                 callback.check(self.engine.limits())?;
                 let min = self.slot().saturating_add(1);
-                if let Some(deadline) = deadline_slot.filter(|deadline| *deadline < min) {
+                if let Some(deadline) = deadline_slot.filter(|deadline| *deadline <= self.slot()) {
                     return Err(Error::InvalidSlot { argument: "deadlineSlot", value: deadline, min, max: u64::MAX });
                 }
                 self.open()?;

@@ -147,7 +147,7 @@ impl TaskQueue {
         let mut tasks: Vec<_> = self.tasks.values().cloned().collect();
         tasks.sort_by_key(|task| {
             let priority = Priority::Critical as u8 - task.aged_priority(slot);
-            (priority, task.deadline_slot.unwrap_or(u64::MAX), task.sequence)
+            (priority, task.deadline_slot.is_none(), task.deadline_slot, task.sequence)
         });
         tasks
     }

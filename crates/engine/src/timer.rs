@@ -49,7 +49,8 @@ impl TimerSpec {
         self.callback.check(limits)?;
         let argument = if self.period_slots.is_some() { "startSlot" } else { "triggerSlot" };
         let (min, max) = (slot.saturating_add(limits.min_timer_slots), slot.saturating_add(limits.max_timer_slots));
-        if !(min..=max).contains(&self.start_slot) {
+        // There is no slot after the last.
+        if self.start_slot <= slot || !(min..=max).contains(&self.start_slot) {
             return Err(Error::InvalidSlot { argument, value: self.start_slot, min, max });
         }
         if let Some(period) = self.period_slots {
@@ -141,7 +142,12 @@ impl Timer {
         self.in_flight = 0;
     }
 
-    /// Moves a due timer past `slot` and says which callbacks that takes, at most `room`, which is not 0.
+    /// Whether a due timer stays as it is when the task queue has so much room. One that fires in a slot of its grid or not at all does not.
+    pub(crate) fn waits(&self, room: u64) -> bool {
+        room == 0 && (self.spec.period_slots.is_none() || self.spec.catch_up != CatchUp::Skip)
+    }
+
+    /// Moves a due timer on and says which callbacks that takes, at most `room`. Ticks for which there is no room stay due.
     pub(crate) fn fire(&mut self, slot: u64, room: u64) -> Vec<Tick> {
         let first = self.trigger_slot;
         let Some(period) = self.spec.period_slots else {
@@ -155,9 +161,9 @@ impl Timer {
                 self.missed_count += missed;
                 self.started(vec![Tick { due_slot: first, ticks: missed + 1 }])
             }
-            CatchUp::Skip if last != slot => {
+            CatchUp::Skip if last != slot || room == 0 => {
                 self.missed_count += missed + 1;
-                if !self.has_next() {
+                if !self.has_next(slot) {
                     self.finish(TimerState::Completed);
                 }
                 Vec::new()
@@ -167,19 +173,24 @@ impl Timer {
                 self.started(vec![Tick { due_slot: last, ticks: 1 }])
             }
             CatchUp::All { max_ticks } => {
-                let count = max_ticks.min(missed + 1).min(room);
-                let rest = missed + 1 - count;
-                self.missed_count += rest;
-                let mut ticks: Vec<_> = (0..count).map(|k| Tick { due_slot: first + k * period, ticks: 1 }).collect();
-                ticks.last_mut().expect("count is at least 1").ticks += rest;
+                let count = max_ticks.min(missed + 1);
+                let mut ticks: Vec<_> = (0..count.min(room)).map(|k| Tick { due_slot: first + k * period, ticks: 1 }).collect();
+                if room < count {
+                    self.trigger_slot = first + room * period;
+                } else {
+                    let rest = missed + 1 - count;
+                    self.missed_count += rest;
+                    ticks.last_mut().expect("count is at least 1").ticks += rest;
+                }
                 self.started(ticks)
             }
         }
     }
 
-    /// Whether there is another tick. Near the last slot there is, the grid ends: the trigger slot is then beside it.
-    pub(crate) fn has_next(&self) -> bool {
-        self.spec.period_slots.is_some_and(|period| (self.trigger_slot - self.spec.start_slot).is_multiple_of(period))
+    /// Whether there can be another tick, as seen from the current slot. The grid ends with the last slot there is: the trigger slot then
+    /// stays at that slot, on the grid or beside it.
+    pub(crate) fn has_next(&self, slot: u64) -> bool {
+        slot < u64::MAX && self.spec.period_slots.is_some_and(|period| (self.trigger_slot - self.spec.start_slot).is_multiple_of(period))
     }
 
     fn started(&mut self, ticks: Vec<Tick>) -> Vec<Tick> {

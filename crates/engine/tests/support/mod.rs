@@ -33,8 +33,9 @@ pub fn failure() -> Failure {
 
 pub fn execute(engine: &Engine, task: &Task, mut stage: Stage<'_>, behaviour: Behaviour<'_>) -> Execution {
     let (units_consumed, result) = behaviour(engine, task, &mut stage);
-    let logs = vec![format!("last error {}", stage.last_error().name())];
-    Execution { task_id: task.id, units_consumed, logs, result, staged: stage.finish() }
+    let staged = stage.finish();
+    let logs = vec![format!("codes {:?}", staged.codes())];
+    Execution { task_id: task.id, units_consumed, logs, result, staged }
 }
 
 /// An engine with two programs.

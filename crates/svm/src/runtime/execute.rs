@@ -26,7 +26,7 @@ use solana_transaction_context::{
 };
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
 };
@@ -43,7 +43,7 @@ impl InvokeContextCallback for NoStake {}
 impl Runtime {
     /// Runs a task against the accounts as they are. Nothing is changed; what it would change is returned.
     pub fn execute(&self, engine: &Engine, slot: &SlotEnvironment, task: &Task, stage: Stage<'_>) -> Execution {
-        let mut frame = Frame { stage, task };
+        let mut frame = Frame { stage, task, last_errors: BTreeMap::new() };
         let ran = catch_unwind(AssertUnwindSafe(|| self.run(engine, slot, task, &mut frame)));
         clear_mmx();
         let (units_consumed, logs, result, staged) = match ran {

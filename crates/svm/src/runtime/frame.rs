@@ -3,8 +3,8 @@
 //! The runtime hands a syscall nothing of ours. But the virtual machine, its syscalls and every CPI below them run on the
 //! thread that started the invocation, so a thread-local pointer to a [`Frame`] is set around it.
 
-use crate::{Stage, Task};
-use std::{cell::Cell, ptr};
+use crate::{ErrorCode, Stage, Task};
+use std::{cell::Cell, collections::BTreeMap, ptr};
 
 thread_local! {
     static CURRENT: Cell<*mut ()> = const { Cell::new(ptr::null_mut()) };
@@ -14,6 +14,8 @@ thread_local! {
 pub(crate) struct Frame<'a> {
     pub stage: Stage<'a>,
     pub task: &'a Task,
+    /// By the number of the program's invocation among those of the task.
+    pub last_errors: BTreeMap<usize, ErrorCode>,
 }
 
 /// Puts the pointer back that was there before, also when something panics.

@@ -69,6 +69,14 @@ enum Refused {
     Zero,
     /// The code itself.
     Code,
+    /// It never is, and leaves the last error as it is.
+    Never,
+}
+
+impl Refused {
+    fn value(self, code: ErrorCode) -> u64 {
+        if matches!(self, Refused::Code) { code as u64 } else { 0 }
+    }
 }
 
 macro_rules! syscalls {
@@ -102,8 +110,8 @@ syscalls! {
     "sol_ring_buffer_grant", RingGrant, Code, ring_grant;
     "sol_ring_buffer_destroy", RingDestroy, Code, ring_destroy;
     "sol_task_schedule", TaskSchedule, Zero, task_schedule;
-    "sol_get_slot", GetSlot, Zero, get_slot;
-    "sol_async_last_error", LastError, Zero, last_error;
+    "sol_get_slot", GetSlot, Never, get_slot;
+    "sol_async_last_error", LastError, Never, last_error;
     "sol_async_context", Context, Zero, context;
 }
 
@@ -130,19 +138,19 @@ fn enter(
                 panic!("a panic in {name} was asked for");
             }
             let mut syscall = Syscall { context, frame };
-            let code = match function(&mut syscall, args) {
-                Ok(value) => return Ok(value),
+            let (value, code) = match function(&mut syscall, args) {
+                Ok(value) => (value, ErrorCode::Success),
                 Err(Stop::Fatal(error)) => return Err(error),
-                Err(Stop::Answered(code)) => code,
+                Err(Stop::Answered(code)) => (refused.value(code), code),
                 Err(Stop::Refused(code)) => {
-                    frame.stage.refuse(code);
-                    code
+                    syscall.frame.stage.refuse(code);
+                    (refused.value(code), code)
                 }
             };
-            Ok(match refused {
-                Refused::Zero => 0,
-                Refused::Code => code as u64,
-            })
+            if !matches!(refused, Refused::Never) {
+                *syscall.last_error_of_program()? = code;
+            }
+            Ok(value)
         })
     }));
     match caught {
@@ -317,7 +325,7 @@ impl Syscall<'_, '_, '_, '_> {
 
     fn last_error(&mut self, _: [u64; 5]) -> Answer {
         self.charge(0)?;
-        Ok(self.frame.stage.last_error() as u64)
+        Ok(*self.last_error_of_program()? as u64)
     }
 
     fn context(&mut self, [output, output_len, ..]: [u64; 5]) -> Answer {
@@ -325,12 +333,10 @@ impl Syscall<'_, '_, '_, '_> {
         self.check_writable(output, output_len)?;
         let task = self.frame.task;
         if self.context.get_stack_height() != 1 || task.source.kind == SourceKind::Invoke {
-            self.frame.stage.asked(ErrorCode::Success);
             return Ok(0);
         }
         if output_len < CONTEXT_LEN as u64 {
-            self.frame.stage.asked(ErrorCode::OutputTooSmall);
-            return Ok(0);
+            return Err(Stop::Refused(ErrorCode::OutputTooSmall));
         }
         let (cause, slot) = (&task.cause, self.frame.stage.slot());
         let words = [
@@ -354,7 +360,6 @@ impl Syscall<'_, '_, '_, '_> {
         bytes.extend_from_slice(&cause.account.0);
         values.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
         self.write(output, &bytes)?;
-        self.frame.stage.asked(ErrorCode::Success);
         Ok(CONTEXT_LEN as u64)
     }
 
@@ -378,6 +383,12 @@ impl Syscall<'_, '_, '_, '_> {
     /// The rest of the price, when the length was not known before.
     fn charge_bytes(&self, bytes: u64) -> Result<(), Fatal> {
         self.context.compute_meter.consume_checked(bytes / BYTES_PER_UNIT)
+    }
+
+    /// What the most recent call of this program came to. Every program of a CPI has its own.
+    fn last_error_of_program(&mut self) -> Result<&mut ErrorCode, Fatal> {
+        let index = self.context.transaction_context.get_current_instruction_context().map_err(Box::new)?.get_index_in_trace();
+        Ok(self.frame.last_errors.entry(index).or_insert(ErrorCode::Success))
     }
 
     /// The program whose code makes the call; in a CPI the callee.
