@@ -428,10 +428,11 @@ impl Engine {
         if timer.state == TimerState::Executing {
             timer.in_flight -= 1;
             if timer.in_flight == 0 {
-                if timer.has_next(self.meta.slot) {
+                if timer.has_next() {
                     timer.state = TimerState::Pending;
                 } else {
-                    timer.finish(state);
+                    // What becomes of one callback is not what becomes of a periodic timer.
+                    timer.finish(if timer.spec.period_slots.is_some() { TimerState::Completed } else { state });
                 }
             }
         }

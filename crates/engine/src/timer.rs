@@ -110,6 +110,8 @@ pub struct Timer {
     pub missed_count: u64,
     /// Queued or running tasks.
     pub(crate) in_flight: u64,
+    /// The tick at `trigger_slot` has been and is the last: the next one of the grid would lie past the last slot there is.
+    pub(crate) ended: bool,
 }
 
 /// One callback that a due timer asks for.
@@ -129,6 +131,7 @@ impl Timer {
             execution_count: 0,
             missed_count: 0,
             in_flight: 0,
+            ended: false,
         }
     }
 
@@ -155,7 +158,9 @@ impl Timer {
         };
         let missed = (slot - first) / period;
         let last = first + missed * period;
-        self.trigger_slot = last.saturating_add(period);
+        let next = last.checked_add(period);
+        self.trigger_slot = next.unwrap_or(last);
+        self.ended = next.is_none();
         match self.spec.catch_up {
             CatchUp::Once => {
                 self.missed_count += missed;
@@ -163,7 +168,7 @@ impl Timer {
             }
             CatchUp::Skip if last != slot || room == 0 => {
                 self.missed_count += missed + 1;
-                if !self.has_next(slot) {
+                if self.ended {
                     self.finish(TimerState::Completed);
                 }
                 Vec::new()
@@ -177,6 +182,7 @@ impl Timer {
                 let mut ticks: Vec<_> = (0..count.min(room)).map(|k| Tick { due_slot: first + k * period, ticks: 1 }).collect();
                 if room < count {
                     self.trigger_slot = first + room * period;
+                    self.ended = false;
                 } else {
                     let rest = missed + 1 - count;
                     self.missed_count += rest;
@@ -187,10 +193,9 @@ impl Timer {
         }
     }
 
-    /// Whether there can be another tick, as seen from the current slot. The grid ends with the last slot there is: the trigger slot then
-    /// stays at that slot, on the grid or beside it.
-    pub(crate) fn has_next(&self, slot: u64) -> bool {
-        slot < u64::MAX && self.spec.period_slots.is_some_and(|period| (self.trigger_slot - self.spec.start_slot).is_multiple_of(period))
+    /// Whether there is another tick.
+    pub(crate) fn has_next(&self) -> bool {
+        self.spec.period_slots.is_some() && !self.ended
     }
 
     fn started(&mut self, ticks: Vec<Tick>) -> Vec<Tick> {
@@ -285,7 +290,9 @@ impl Timers {
     pub fn delta(&self, delta: &mut Delta) {
         delta.changed("new timer", &self.created, |id| self.timers.get(id).map(|timer| &*timer.spec));
         delta.changed("timer", &self.dirty, |id| {
-            self.timers.get(id).map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight))
+            self.timers
+                .get(id)
+                .map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight, timer.ended))
         });
     }
 

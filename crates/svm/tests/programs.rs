@@ -176,6 +176,14 @@ fn a_failing_callee_takes_everything_along() {
 }
 
 #[test]
+fn the_message_says_what_happened_in_the_callee() {
+    let mut svm = svm();
+    let outcome = invoke(&mut svm, CONFORMANCE, &Script::new().invoke(0, 0, 0, &[3]).0, &[readonly(FAULTY)]);
+    let message = outcome.failure.unwrap().message;
+    assert!(message.contains("Access violation"), "{message}");
+}
+
+#[test]
 fn invocations_nest_as_deep_as_the_runtime_allows() {
     let mut svm = svm();
     let nested = |depth| (0..depth).fold(Script::new().timer(5, b"", 1000).0, |inner, _| Script::new().invoke(0, 0, 1, &inner).0);

@@ -180,8 +180,10 @@ fn instruction_failure(error: &InstructionError, logs: &[String]) -> Failure {
         InstructionError::Custom(number) => Some(*number),
         _ => None,
     };
-    // The runtime knows no more than "failed to complete"; what happened is in its log.
-    let detail = logs.iter().rev().find_map(|line| line.split_once(" failed: ")).map(|(_, detail)| detail);
+    // The runtime knows no more than "failed to complete"; what happened is in its log. In a CPI only the callee's line says it.
+    let lines = logs.iter().filter(|line| !line.starts_with("Program log: "));
+    let details = lines.filter_map(|line| line.split_once(" failed: ")).map(|(_, detail)| detail);
+    let detail = details.filter(|detail| *detail != error.to_string()).last();
     let message = match (error, detail) {
         (InstructionError::ProgramFailedToComplete, Some(detail)) => format!("{error}: {detail}"),
         _ => error.to_string(),
