@@ -11,7 +11,7 @@ const PROGRAM = address('program');
 const PUBKEY = addressBytes('watched');
 const NO_DATA = new Uint8Array(0);
 
-type AsyncCall = Exclude<CallName, 'log' | 'write_account' | 'move_lamports' | 'invoke'>;
+type AsyncCall = Exclude<CallName, 'log' | 'write_account' | 'resize_account' | 'move_lamports' | 'invoke'>;
 
 /** In the structs the pointers are 0, and there is no buffer 1: also what is then refused was charged before. */
 const MOVING = {

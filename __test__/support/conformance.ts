@@ -31,6 +31,7 @@ const CALLS = {
   log: [32, 'b'],
   write_account: [33, 'nnb'],
   move_lamports: [34, 'nnn'],
+  resize_account: [36, 'nn'],
   invoke: [35, 'nnnb+'],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -58,8 +58,9 @@
  *         34  nnn        moves lamports                                   from index, to index, amount
  *         35  nnnb     + sol_invoke_signed_c                              index of the program, of the first account,
  *                                                                         number of accounts, data
+ *         36  nn         sets the length of an account's data             account index, length
  *
- * 33 and 34 judge nothing but the indices: what is not allowed, the runtime must notice. 35 passes the accounts with
+ * 33, 34 and 36 judge nothing but the indices: what is not allowed, the runtime must notice. 35 passes the accounts with
  * the signer and writable flags that they have here, and its "+" is the callee's return data.
  *
  * A record that cannot be read, or an answer for which there is no room, ends the program with one of the custom errors
@@ -109,6 +110,7 @@ enum {
     WRITE_ACCOUNT,
     MOVE_LAMPORTS,
     INVOKE,
+    RESIZE_ACCOUNT,
     OPCODES,
 };
 
@@ -143,6 +145,7 @@ static const char ARGUMENTS[OPCODES][10] = {
     [WRITE_ACCOUNT] = "nnb",
     [MOVE_LAMPORTS] = "nnn",
     [INVOKE] = "nnnb",
+    [RESIZE_ACCOUNT] = "nn",
 };
 
 #define MAX_ACCOUNTS 128
@@ -275,6 +278,14 @@ static uint64_t move_lamports(State *state) {
     if (w[0] >= state->accounts || w[1] >= state->accounts) return ERROR_ACCOUNT_INDEX;
     *heap->accounts[w[0]].lamports -= w[2];
     *heap->accounts[w[1]].lamports += w[2];
+    return answer_value(state, 0, 0, 0);
+}
+
+static uint64_t resize_account(State *state) {
+    const uint64_t *w = state->words;
+    if (w[0] >= state->accounts) return ERROR_ACCOUNT_INDEX;
+    /* In the program's input, the length lies before the data. */
+    ((uint64_t *)heap->accounts[w[0]].data)[-1] = w[1];
     return answer_value(state, 0, 0, 0);
 }
 
@@ -423,6 +434,8 @@ static uint64_t run_record(State *state) {
             return move_lamports(state);
         case INVOKE:
             return invoke(state);
+        case RESIZE_ACCOUNT:
+            return resize_account(state);
         default:
             break;
     }
