@@ -252,7 +252,8 @@ impl Engine {
         let mut running = self.running.take().expect("a batch is running");
         while let Some(task) = running.runnable.get(running.next) {
             if self.tasks.contains(task.sequence) {
-                if self.is_program(&task.callback.program) {
+                let fits = running.report.units_consumed.saturating_add(task.callback.compute_budget) <= self.limits.slot_compute_limit;
+                if !fits || self.is_program(&task.callback.program) {
                     break;
                 }
                 let program = task.callback.program;
