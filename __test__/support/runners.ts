@@ -1,70 +1,94 @@
-/** The two ways in which a vector's calls are made here: through the TypeScript API, and by a program in the virtual machine. */
+/** The ways in which vectors are played from here. A fourth is crates/engine/tests/conformance.rs. */
 
-import { expect } from 'vitest';
-import { ErrorCode, type ErrorCodeName } from '../../dist/index.js';
-import { hex } from './bytes.js';
-import { decode, End, resultOf, script, type Argument, type Call, type CallName } from './conformance.js';
-import type { ResolvedCall, Runner, Seen } from './vectors.js';
+import { AsyncBpfEngine, ErrorCode, type ErrorCodeName } from '../../dist/index.js';
+import { Model } from '../../model/index.js';
+import { script } from '../../model/script.js';
+import { prebuilt } from './engine.js';
+import type { Argument } from './conformance.js';
+import type { Host, Reply, ResolvedCall, Subject } from './player.js';
+import type { EngineSpec, Vector } from './vectors.js';
+
+export interface Runner {
+  name: string;
+  /** What it cannot do; vectors that need it are not for this runner. */
+  lacks: readonly string[];
+  open(engine?: EngineSpec): Subject & Disposable;
+}
 
 const NAMES = Object.fromEntries(Object.entries(ErrorCode).map(([name, code]) => [code, name])) as Record<number, ErrorCodeName>;
 
-/** No call of it has the pointer and the length apart, nor an invocation around it. */
+/** A program makes the calls in the virtual machine. */
+export const onChain: Runner = { name: 'on-chain program', lacks: [], open: (engine) => openEngine(engine) };
+
+/** `engine.syscalls` makes the calls: no invocation is around them, and a pointer and its length are one. */
 export const typescript: Runner = {
   name: 'TypeScript',
-  lacks: ['staging', 'pointers', 'timer-options', 'context'],
-  invoke(engine, program, calls) {
-    const syscalls = engine.syscalls(program);
-    const methods = syscalls as unknown as Record<string, (...args: unknown[]) => bigint | number>;
-    const seen: Seen[] = [];
-    for (const { call, args } of calls) {
-      let output: Uint8Array | undefined;
-      const values = args.map((argument) => {
-        if (typeof argument === 'bigint') return argument <= Number.MAX_SAFE_INTEGER && argument >= 0n ? Number(argument) : argument;
-        if (argument === null || argument instanceof Uint8Array) return argument;
-        if ('result' in argument) return seen[argument.result]!.value;
-        if ('room' in argument) return (output = new Uint8Array(argument.room));
-        throw new Error('a null pointer with a length cannot be passed from TypeScript');
-      });
-      const value = BigInt(methods[call]!(...values));
-      seen.push({
-        value,
-        error: NAMES[syscalls.sol_async_last_error()]!,
-        ...(output && { bytes: hex(output.subarray(0, Number(value))) }),
-      });
-    }
-    return seen;
+  lacks: ['invocation', 'pointers', 'charges'],
+  open(engine) {
+    const subject = openEngine(engine);
+    return Object.assign(subject, { direct: (program: string, calls: ResolvedCall[]) => makeDirectly(subject.host, program, calls) });
   },
 };
 
-/** The program of programs/conformance, which makes the calls in the order of its instruction data. */
-export const onChain: Runner = {
-  name: 'on-chain program',
+/** The second implementation. */
+export const model: Runner = {
+  name: 'reference model',
   lacks: [],
-  invoke(engine, program, calls, end) {
-    const records = calls.map(toCall);
-    const data = script(records, end === undefined ? End.SUCCEED : end === 'fail' ? End.FAIL : End.LOOP);
-    const outcome = engine.invoke({ programId: program, data, computeBudget: 1_400_000 });
-    if (end === undefined) {
-      expect(outcome.error?.message, 'the invocation succeeds').toBeUndefined();
-      return decode(records, outcome.returnData ?? new Uint8Array(0)).map(({ value, error, bytes }) => ({
-        value,
-        error: NAMES[error]!,
-        ...(bytes && { bytes: hex(bytes) }),
-      }));
-    }
-    expect(outcome.status).toBe('failed');
-    expect(outcome.error!.customCode).toBe(end === 'fail' ? 7 : undefined);
-    expect(outcome.unitsConsumed).toSatisfy((units: bigint) => end === 'fail' || units === 1_400_000n);
-    return outcome.stagedCodes.map((code) => ({ error: NAMES[code]! }));
+  open(options = {}) {
+    const host = new Model(engineOptions(options));
+    return {
+      host: host as unknown as Host,
+      addProgram: (address) => host.addProgram(address, script),
+      [Symbol.dispose]: () => {},
+    };
   },
 };
 
-function toCall({ call, args }: ResolvedCall): Call {
-  // A null pointer that has no length of its own is read as an address of 32 bytes, or as no bytes.
-  const values = args.map((argument): Argument => {
-    if (argument === null) return { null: 0 };
-    if (typeof argument === 'object' && 'result' in argument) return resultOf(argument.result);
-    return argument;
-  });
-  return [call as CallName, ...values];
+export const runners = [typescript, onChain, model];
+
+export function runs(runner: Runner, vector: Vector): boolean {
+  return (vector.needs ?? []).every((need) => !runner.lacks.includes(need));
+}
+
+function engineOptions({ startSlot, startTimestamp, limits }: EngineSpec) {
+  return { startSlot: typeof startSlot === 'object' ? BigInt(startSlot.decimal) : startSlot, startTimestamp, limits };
+}
+
+function openEngine(options: EngineSpec = {}): Subject & Disposable {
+  const engine = new AsyncBpfEngine({ workers: 1, ...engineOptions(options) });
+  return {
+    host: engine,
+    addProgram: (address) => engine.addProgram(address, prebuilt('conformance')),
+    [Symbol.dispose]: () => engine.close(),
+  };
+}
+
+function makeDirectly(host: Host, program: string, calls: ResolvedCall[]): Reply[] {
+  const syscalls = host.syscalls(program);
+  const methods = syscalls as unknown as Record<string, (...args: unknown[]) => bigint | number>;
+  const replies: Reply[] = [];
+  for (const { call, args } of calls) {
+    let output: Uint8Array | undefined;
+    const values = args.map((argument) => {
+      const value = toJavaScript(argument, replies);
+      if (typeof argument === 'object' && 'room' in argument) output = value as Uint8Array;
+      return value;
+    });
+    const value = BigInt(methods[call]!(...values));
+    replies.push({ value, error: NAMES[syscalls.sol_async_last_error()]!, bytes: output?.subarray(0, Number(value)) });
+  }
+  return replies;
+}
+
+function toJavaScript(argument: Argument, replies: Reply[]): unknown {
+  if (argument instanceof Uint8Array) return argument;
+  if (typeof argument === 'object') {
+    if ('room' in argument) return new Uint8Array(Number(argument.room));
+    if ('null' in argument && BigInt(argument.null) === 0n) return null;
+    throw new Error('a pointer apart from its length cannot be passed from TypeScript');
+  }
+  const value = BigInt(argument);
+  const result = value - 0xffffffffffffff00n;
+  if (result >= 0n && replies[Number(result)]) return replies[Number(result)]!.value;
+  return value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= 0n ? Number(value) : value;
 }

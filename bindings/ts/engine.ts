@@ -81,23 +81,37 @@ export class AsyncBpfEngine {
    * Verifies and compiles a program, or replaces it. Its accounts are those of the upgradeable loader, without an upgrade authority.
    *
    * Throws INVALID_ARGUMENT, with the reason, for a file that is not a program or calls an unknown syscall.
+   *
+   * @see docs/conformance.md#addProgram
    */
   addProgram(address: AddressLike, elf: Uint8Array): void {
     const program = toAddress(address, 'address');
     this.#connection.request(Writer.request(Request.AddProgram).raw(program).bytes(toBytes(elf, 'elf')));
   }
 
-  /** Removes a program and its accounts. What it had armed stays, and fails with UNKNOWN_PROGRAM when due. Throws UNKNOWN_PROGRAM. */
+  /**
+   * Removes a program and its accounts. What it had armed stays, and fails with UNKNOWN_PROGRAM when due. Throws UNKNOWN_PROGRAM.
+   *
+   * @see docs/conformance.md#removeProgram
+   */
   removeProgram(address: AddressLike): void {
     this.#connection.request(Writer.request(Request.RemoveProgram).raw(toAddress(address, 'address')));
   }
 
-  /** Replaces an account now; 0 lamports removes it. Watchers see the change in the next slot. Throws INVALID_ARGUMENT. */
+  /**
+   * Replaces an account now; 0 lamports removes it. Watchers see the change in the next slot. Throws INVALID_ARGUMENT.
+   *
+   * @see docs/conformance.md#setAccount
+   */
   setAccount(address: AddressLike, account: AccountInit): void {
     this.#setAccount(toAddress(address, 'address'), toAccount(toObject(account, 'account', ACCOUNT_KEYS)));
   }
 
-  /** An account as programs see it, sysvars included; `undefined` when it does not exist. */
+  /**
+   * An account as programs see it, sysvars included; `undefined` when it does not exist.
+   *
+   * @see docs/conformance.md#getAccount
+   */
   getAccount(address: AddressLike): AccountInfo | undefined {
     const bytes = toAddress(address, 'address');
     return replies.account(this.#connection.request(Writer.request(Request.GetAccount).raw(bytes)), bytes);
@@ -106,6 +120,8 @@ export class AsyncBpfEngine {
   /**
    * Hands in account states for the next slot: all or, when one is refused, none. Within a slot they coalesce into the state
    * before it and the last one. Throws INVALID_ARGUMENT.
+   *
+   * @see docs/conformance.md#updateAccounts
    */
   updateAccounts(updates: Iterable<AccountUpdate>): void {
     const all = toArray(updates, 'updates').map((update, index) => ({
@@ -125,6 +141,8 @@ export class AsyncBpfEngine {
    * Runs one instruction now, as the host, which may say who signed. What it changes is matched by watchers in the next slot.
    *
    * Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT. A program that fails is an outcome.
+   *
+   * @see docs/conformance.md#invoke
    */
   invoke(options: CallbackOptions): Outcome {
     const callback = toCallback(toObject(options, 'options', CALLBACK_KEYS));
@@ -135,6 +153,8 @@ export class AsyncBpfEngine {
    * Processes one slot: fires timers, applies account updates, matches watchers, runs tasks within the slot's compute limit.
    *
    * `slot` is above the current one; slots may be skipped. Throws INVALID_SLOT.
+   *
+   * @see docs/conformance.md#processSlot
    */
   processSlot(slot: U64Like, options: SlotOptions = {}): SlotReport {
     const { unixTimestamp } = toObject(options, 'options', ['unixTimestamp']);
@@ -152,7 +172,11 @@ export class AsyncBpfEngine {
     return new Syscalls(this.#connection, toAddress(programId, 'programId'));
   }
 
-  /** Counts. */
+  /**
+   * Counts.
+   *
+   * @see docs/conformance.md#stats
+   */
   stats(): Stats {
     return replies.stats(this.#connection.request(Writer.request(Request.Stats)));
   }
@@ -167,7 +191,11 @@ export class AsyncBpfEngine {
     return replies.hex(this.#connection.request(Writer.request(Request.StateHash)));
   }
 
-  /** Takes no new work from now on: whatever creates something fails with SHUTDOWN. What is there runs on. */
+  /**
+   * Takes no new work from now on: whatever creates something fails with SHUTDOWN. What is there runs on.
+   *
+   * @see docs/conformance.md#drain
+   */
   drain(): void {
     this.#connection.request(Writer.request(Request.Drain));
   }

@@ -19,7 +19,11 @@ export class Rings {
     this.#connection = connection;
   }
 
-  /** Creates a ring buffer for a program, and returns its id. Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, MAX_BUFFERS, SHUTDOWN. */
+  /**
+   * Creates a ring buffer for a program, and returns its id. Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, MAX_BUFFERS, SHUTDOWN.
+   *
+   * @see docs/conformance.md#rings.create
+   */
   create(options: RingOptions): bigint {
     const { programId, size, reader = 'program' } = toObject(options, 'options', ['programId', 'size', 'reader']);
     const program = toAddress(programId, 'programId');
@@ -35,6 +39,8 @@ export class Rings {
    * Appends an entry: all of it or nothing. It takes 24 bytes and its length rounded up to 8.
    *
    * Throws INVALID_BUFFER, BUFFER_FULL, BUFFER_NOT_ACTIVE, INVALID_ARGUMENT for an empty entry.
+   *
+   * @see docs/conformance.md#rings.push
    */
   push(id: U64Like, data: Uint8Array): void {
     const ringId = toU64(id, 'id');
@@ -45,17 +51,27 @@ export class Rings {
   /**
    * Takes the first entry, or `undefined` when there is none. Throws INVALID_BUFFER; BUFFER_NOT_ACTIVE for a buffer that programs
    * read: from one that the host reads, it can take in any state.
+   *
+   * @see docs/conformance.md#rings.pop
    */
   pop(id: U64Like): Uint8Array | undefined {
     return this.#read(Call.RingPop, id);
   }
 
-  /** The first entry, left in place, or `undefined` when there is none. Throws as `pop`. */
+  /**
+   * The first entry, left in place, or `undefined` when there is none. Throws as `pop`.
+   *
+   * @see docs/conformance.md#rings.peek
+   */
   peek(id: U64Like): Uint8Array | undefined {
     return this.#read(Call.RingPeek, id);
   }
 
-  /** Takes up to `max` entries of a buffer that the host reads. What it frees counts from the next slot. Throws INVALID_BUFFER, INVALID_ARGUMENT. */
+  /**
+   * Takes up to `max` entries of a buffer that the host reads. What it frees counts from the next slot. Throws INVALID_BUFFER, INVALID_ARGUMENT.
+   *
+   * @see docs/conformance.md#rings.drain
+   */
   drain(id: U64Like, max: number = MAX_DRAIN): RingEntry[] {
     const ringId = toU64(id, 'id');
     if (!Number.isSafeInteger(max) || max < 0 || max > MAX_DRAIN) throw invalidArgument('max', max, `an integer in [0, ${MAX_DRAIN}]`);
@@ -63,20 +79,32 @@ export class Rings {
     return reader.list(() => ringEntry(reader));
   }
 
-  /** A ring buffer, or `undefined`. */
+  /**
+   * A ring buffer, or `undefined`.
+   *
+   * @see docs/conformance.md#rings.get
+   */
   get(id: U64Like): RingInfo | undefined {
     const reader = this.#connection.request(Writer.request(Request.GetRing).u64(toU64(id, 'id')));
     return reader.option(() => ring(reader));
   }
 
-  /** Sets what a buffer allows; any state may follow any other. Throws INVALID_BUFFER. */
+  /**
+   * Sets what a buffer allows; any state may follow any other. Throws INVALID_BUFFER.
+   *
+   * @see docs/conformance.md#rings.setState
+   */
   setState(id: U64Like, state: RingState): void {
     const ringId = toU64(id, 'id');
     const number = toMember(RingState, state, 'state');
     this.#connection.call('host', Call.RingSetState, (writer) => writer.u64(ringId).u8(number));
   }
 
-  /** Lets another program read (1), write (2) or both (3); 0 takes it back. Throws INVALID_BUFFER, INVALID_ARGUMENT. */
+  /**
+   * Lets another program read (1), write (2) or both (3); 0 takes it back. Throws INVALID_BUFFER, INVALID_ARGUMENT.
+   *
+   * @see docs/conformance.md#rings.grant
+   */
   grant(id: U64Like, programId: AddressLike, rights: number): void {
     const ringId = toU64(id, 'id');
     const program = toAddress(programId, 'programId');
@@ -84,7 +112,11 @@ export class Rings {
     this.#connection.call('host', Call.RingGrant, (writer) => writer.u64(ringId).raw(program).u64(sum));
   }
 
-  /** Destroys a buffer with what is in it. Throws INVALID_BUFFER. */
+  /**
+   * Destroys a buffer with what is in it. Throws INVALID_BUFFER.
+   *
+   * @see docs/conformance.md#rings.destroy
+   */
   destroy(id: U64Like): void {
     const ringId = toU64(id, 'id');
     this.#connection.call('host', Call.RingDestroy, (writer) => writer.u64(ringId));

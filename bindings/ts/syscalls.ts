@@ -3,7 +3,8 @@
  *
  * A pointer and its length are one `Uint8Array`; `null` is a null pointer. Creating returns an id, or 0n on failure, and
  * `sol_async_last_error()` then tells the code. What a call creates runs without accounts: there is no instruction to take them from.
- * There is no `sol_async_context`, since no callback is running, and no `sol_timer_create_with`: hosts have `engine.timers`. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
+ * There is no `sol_async_context`, since no callback is running, and no `sol_timer_create_with`: hosts have `engine.timers`. No units are charged: there is no
+ * budget. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
  */
 
 import { toAddress, toBytes, toI64, toU64, type AddressLike, type U64Like } from './arguments.js';
@@ -27,28 +28,53 @@ export class Syscalls {
     this.#program = program.slice();
   }
 
+  /**
+   * Arms a timer that fires once. Returns its id, or 0n: INVALID_ARGUMENT, INVALID_SLOT, MAX_TIMERS, SHUTDOWN, UNKNOWN_PROGRAM.
+   *
+   * @see docs/conformance.md#sol_timer_create
+   */
   sol_timer_create(triggerSlot: U64Like, data: Bytes, computeBudget: U64Like): bigint {
     const slot = toU64(triggerSlot, 'triggerSlot');
     return this.#timer(slot, undefined, data, computeBudget);
   }
 
+  /**
+   * Arms a timer on the grid start + k * period. Returns and fails as `sol_timer_create`.
+   *
+   * @see docs/conformance.md#sol_timer_create_periodic
+   */
   sol_timer_create_periodic(startSlot: U64Like, periodSlots: U64Like, data: Bytes, computeBudget: U64Like): bigint {
     const slot = toU64(startSlot, 'startSlot');
     const period = toU64(periodSlots, 'periodSlots');
     return this.#timer(slot, period, data, computeBudget);
   }
 
+  /**
+   * Cancels a live timer of the program. Returns a code: INVALID_TIMER.
+   *
+   * @see docs/conformance.md#sol_timer_cancel
+   */
   sol_timer_cancel(timerId: U64Like): ErrorCode {
     const id = toU64(timerId, 'timerId');
     return this.#code(Call.TimerCancel, (writer) => writer.u64(id));
   }
 
+  /**
+   * Watches an account for a change of any kind, of lamports, data or owner. Returns its id, or 0n: NULL_POINTER, INVALID_ARGUMENT, MAX_WATCHERS, SHUTDOWN, UNKNOWN_PROGRAM.
+   *
+   * @see docs/conformance.md#sol_watcher_create
+   */
   sol_watcher_create(account: Pointer, triggerType: U64Like, data: Bytes, computeBudget: U64Like): bigint {
     const trigger = toU64(triggerType, 'triggerType');
     const valid = trigger <= BigInt(WatcherTrigger.OWNER_CHANGE);
     return this.#watcher(account, valid, data, computeBudget, (writer) => writer.u8(Number(trigger)));
   }
 
+  /**
+   * Watches the i64 at an offset. Returns and fails as `sol_watcher_create`.
+   *
+   * @see docs/conformance.md#sol_watcher_create_threshold
+   */
   sol_watcher_create_threshold(
     account: Pointer,
     triggerType: U64Like,
@@ -64,43 +90,83 @@ export class Syscalls {
     return this.#watcher(account, valid, data, computeBudget, (writer) => writer.u8(Number(trigger)).u64(at).i64(level));
   }
 
+  /**
+   * Watches for bytes at an offset. Returns and fails as `sol_watcher_create`.
+   *
+   * @see docs/conformance.md#sol_watcher_create_pattern
+   */
   sol_watcher_create_pattern(account: Pointer, offset: U64Like, pattern: Bytes, data: Bytes, computeBudget: U64Like): bigint {
     const at = toU64(offset, 'offset');
     const bytes = toBytes(pattern ?? NO_BYTES, 'pattern');
     return this.#watcher(account, true, data, computeBudget, (writer) => writer.u8(WatcherTrigger.PATTERN_MATCH).u64(at).bytes(bytes));
   }
 
+  /**
+   * Sets the slots from one trigger to the next. Returns a code: INVALID_ARGUMENT, INVALID_WATCHER.
+   *
+   * @see docs/conformance.md#sol_watcher_set_min_slots
+   */
   sol_watcher_set_min_slots(watcherId: U64Like, slots: U64Like): ErrorCode {
     const id = toU64(watcherId, 'watcherId');
     const minSlots = toU64(slots, 'slots');
     return this.#code(Call.WatcherSetMinSlots, (writer) => writer.u64(id).u64(minSlots));
   }
 
+  /**
+   * Removes a watcher of the program. Returns a code: INVALID_WATCHER.
+   *
+   * @see docs/conformance.md#sol_watcher_remove
+   */
   sol_watcher_remove(watcherId: U64Like): ErrorCode {
     const id = toU64(watcherId, 'watcherId');
     return this.#code(Call.WatcherRemove, (writer) => writer.u64(id));
   }
 
+  /**
+   * Creates a ring buffer that programs read. Returns its id, or 0n: INVALID_ARGUMENT, MAX_BUFFERS, SHUTDOWN, UNKNOWN_PROGRAM.
+   *
+   * @see docs/conformance.md#sol_ring_buffer_create
+   */
   sol_ring_buffer_create(size: U64Like): bigint {
     const capacity = toU64(size, 'size');
     return this.#id(Call.RingCreate, (writer) => writer.raw(this.#program).u8(1).u64(capacity).u8(0));
   }
 
+  /**
+   * Appends an entry. Returns a code: INVALID_ARGUMENT, INVALID_BUFFER, BUFFER_NOT_ACTIVE, BUFFER_FULL.
+   *
+   * @see docs/conformance.md#sol_ring_buffer_push
+   */
   sol_ring_buffer_push(bufferId: U64Like, data: Bytes): ErrorCode {
     const id = toU64(bufferId, 'bufferId');
     const bytes = toBytes(data ?? NO_BYTES, 'data');
     return this.#code(Call.RingPush, (writer) => writer.u64(id).bytes(bytes));
   }
 
-  /** Fills the beginning of `output` and returns the length of the entry; 0 when there is none or it does not fit. */
+  /**
+   * Fills the beginning of `output` with the oldest entry, removes it and returns its length; 0 when there is none, or with an error: INVALID_BUFFER,
+   * BUFFER_NOT_ACTIVE, OUTPUT_TOO_SMALL.
+   *
+   * @see docs/conformance.md#sol_ring_buffer_pop
+   */
   sol_ring_buffer_pop(bufferId: U64Like, output: Bytes): number {
     return this.#read(Call.RingPop, bufferId, output);
   }
 
+  /**
+   * Does the same, and leaves the entry.
+   *
+   * @see docs/conformance.md#sol_ring_buffer_peek
+   */
   sol_ring_buffer_peek(bufferId: U64Like, output: Bytes): number {
     return this.#read(Call.RingPeek, bufferId, output);
   }
 
+  /**
+   * Sets the rights of another program, 0 to take them back. Returns a code: NULL_POINTER, INVALID_ARGUMENT, INVALID_BUFFER.
+   *
+   * @see docs/conformance.md#sol_ring_buffer_grant
+   */
   sol_ring_buffer_grant(bufferId: U64Like, program: Pointer, rights: U64Like): ErrorCode {
     const id = toU64(bufferId, 'bufferId');
     const sum = toU64(rights, 'rights');
@@ -112,11 +178,21 @@ export class Syscalls {
     return this.#code(Call.RingGrant, (writer) => writer.u64(id).raw(address).u64(sum));
   }
 
+  /**
+   * Destroys a buffer of the program. Returns a code: INVALID_BUFFER.
+   *
+   * @see docs/conformance.md#sol_ring_buffer_destroy
+   */
   sol_ring_buffer_destroy(bufferId: U64Like): ErrorCode {
     const id = toU64(bufferId, 'bufferId');
     return this.#code(Call.RingDestroy, (writer) => writer.u64(id));
   }
 
+  /**
+   * Runs the program in the next slot. Returns the task's id, or 0n: INVALID_ARGUMENT, INVALID_SLOT, QUEUE_FULL, SHUTDOWN, UNKNOWN_PROGRAM.
+   *
+   * @see docs/conformance.md#sol_task_schedule
+   */
   sol_task_schedule(data: Bytes, computeBudget: U64Like, priority: Priority = Priority.NORMAL, deadlineSlot: U64Like = 0n): bigint {
     const deadline = toU64(deadlineSlot, 'deadlineSlot');
     const queue = toU64(priority, 'priority');
@@ -129,11 +205,20 @@ export class Syscalls {
     });
   }
 
+  /**
+   * The current slot.
+   *
+   * @see docs/conformance.md#sol_get_slot
+   */
   sol_get_slot(): bigint {
     return this.#connection.request(Writer.request(Request.Slot)).u64();
   }
 
-  /** The code of the most recent of these calls. */
+  /**
+   * The code of the most recent of these calls.
+   *
+   * @see docs/conformance.md#sol_async_last_error
+   */
   sol_async_last_error(): ErrorCode {
     this.#connection.assertOpen();
     return this.#lastError;

@@ -20,6 +20,8 @@ export class Tasks {
    * Queues one invocation for the next slot.
    *
    * Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, INVALID_SLOT for a deadline that has passed, QUEUE_FULL, SHUTDOWN.
+   *
+   * @see docs/conformance.md#tasks.submit
    */
   submit(options: TaskOptions): TaskHandle {
     const { priority, deadlineSlot } = toObject(options, 'options', [...CALLBACK_KEYS, 'priority', 'deadlineSlot']);

@@ -23,6 +23,8 @@ export class Timers {
    * Arms a timer that fires once, and returns its id.
    *
    * Throws UNKNOWN_PROGRAM, INVALID_SLOT, INVALID_ARGUMENT, MAX_TIMERS, SHUTDOWN.
+   *
+   * @see docs/conformance.md#timers.create
    */
   create(options: TimerOptions): bigint {
     const { triggerSlot, deadlineSlot, priority } = toObject(options, 'options', TIMER_KEYS);
@@ -41,6 +43,8 @@ export class Timers {
    * Arms a timer that fires on the grid start + k * period until it is cancelled, and returns its id. A failing callback leaves it armed.
    *
    * Throws UNKNOWN_PROGRAM, INVALID_SLOT, INVALID_ARGUMENT, MAX_TIMERS, SHUTDOWN.
+   *
+   * @see docs/conformance.md#timers.createPeriodic
    */
   createPeriodic(options: PeriodicTimerOptions): bigint {
     const {
@@ -63,19 +67,31 @@ export class Timers {
     }).value;
   }
 
-  /** Cancels a live timer; a callback that was queued does not run. Throws INVALID_TIMER when there is no such timer or it has finished. */
+  /**
+   * Cancels a live timer; a callback that was queued does not run. Throws INVALID_TIMER when there is no such timer or it has finished.
+   *
+   * @see docs/conformance.md#timers.cancel
+   */
   cancel(id: U64Like): void {
     const timerId = toU64(id, 'id');
     this.#connection.call('host', Call.TimerCancel, (writer) => writer.u64(timerId));
   }
 
-  /** A timer, or `undefined`. A finished one stays until the first slot at or past a multiple of 100, and at least until the slot after. */
+  /**
+   * A timer, or `undefined`. A finished one stays until the first slot at or past a multiple of 100, and at least until the slot after.
+   *
+   * @see docs/conformance.md#timers.get
+   */
   get(id: U64Like): TimerInfo | undefined {
     const reader = this.#connection.request(Writer.request(Request.GetTimer).u64(toU64(id, 'id')));
     return reader.option(() => timer(reader));
   }
 
-  /** The timers of a program by id, those that finished and are not forgotten yet included. */
+  /**
+   * The timers of a program by id, those that finished and are not forgotten yet included.
+   *
+   * @see docs/conformance.md#timers.list
+   */
   list(programId: AddressLike): TimerInfo[] {
     const reader = this.#connection.request(Writer.request(Request.TimersOfProgram).raw(toAddress(programId, 'programId')));
     return reader.list(() => timer(reader));

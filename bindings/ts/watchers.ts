@@ -23,6 +23,8 @@ export class Watchers {
    *
    * Edge-triggered: it compares the state before a slot with the last one in it. Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT,
    * MAX_WATCHERS, SHUTDOWN.
+   *
+   * @see docs/conformance.md#watchers.create
    */
   create(options: WatcherOptions): bigint {
     const { account, priority, minSlotsBetweenTriggers = 1 } = toObject(options, 'options', WATCHER_KEYS);
@@ -38,34 +40,58 @@ export class Watchers {
     }).value;
   }
 
-  /** Removes a watcher; a callback that was queued does not run. Throws INVALID_WATCHER. */
+  /**
+   * Removes a watcher; a callback that was queued does not run. Throws INVALID_WATCHER.
+   *
+   * @see docs/conformance.md#watchers.remove
+   */
   remove(id: U64Like): void {
     this.#call(Call.WatcherRemove, id);
   }
 
-  /** Makes a watcher look away until it is resumed. A trigger that already happened still has its callback. Throws INVALID_WATCHER. */
+  /**
+   * Makes a watcher look away until it is resumed. A trigger that already happened still has its callback. Throws INVALID_WATCHER.
+   *
+   * @see docs/conformance.md#watchers.pause
+   */
   pause(id: U64Like): void {
     this.#call(Call.WatcherSetActive, id, (writer) => writer.bool(false));
   }
 
-  /** Makes a paused watcher look again. Throws INVALID_WATCHER. */
+  /**
+   * Makes a paused watcher look again. Throws INVALID_WATCHER.
+   *
+   * @see docs/conformance.md#watchers.resume
+   */
   resume(id: U64Like): void {
     this.#call(Call.WatcherSetActive, id, (writer) => writer.bool(true));
   }
 
-  /** Sets the slots that must pass between two triggers, in [1, maxTimerSlots]. Throws INVALID_WATCHER, INVALID_ARGUMENT. */
+  /**
+   * Sets the slots that must pass between two triggers, in [1, maxTimerSlots]. Throws INVALID_WATCHER, INVALID_ARGUMENT.
+   *
+   * @see docs/conformance.md#watchers.setMinSlots
+   */
   setMinSlots(id: U64Like, minSlotsBetweenTriggers: U64Like): void {
     const minSlots = toU64(minSlotsBetweenTriggers, 'minSlotsBetweenTriggers');
     this.#call(Call.WatcherSetMinSlots, id, (writer) => writer.u64(minSlots));
   }
 
-  /** A watcher, or `undefined`. */
+  /**
+   * A watcher, or `undefined`.
+   *
+   * @see docs/conformance.md#watchers.get
+   */
   get(id: U64Like): WatcherInfo | undefined {
     const reader = this.#connection.request(Writer.request(Request.GetWatcher).u64(toU64(id, 'id')));
     return reader.option(() => watcher(reader));
   }
 
-  /** The watchers of an account, by id. */
+  /**
+   * The watchers of an account, by id.
+   *
+   * @see docs/conformance.md#watchers.list
+   */
   list(account: AddressLike): WatcherInfo[] {
     const reader = this.#connection.request(Writer.request(Request.WatchersOfAccount).raw(toAddress(account, 'account')));
     return reader.list(() => watcher(reader));
