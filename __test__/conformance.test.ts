@@ -1,6 +1,6 @@
 /** The vectors of conformance/, played by the TypeScript API, by a program in the virtual machine, and by the reference model. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ErrorCode, type ErrorCodeName } from '../dist/index.js';
@@ -11,6 +11,7 @@ import { runners, runs } from './support/runners.js';
 import { violations } from './support/schema.js';
 import { readJson, readVectors, SYSCALLS, type Rule, type Vector } from './support/vectors.js';
 
+const ROOT = join(__dirname, '..');
 const vectors = readVectors();
 const rules = readJson<Rule[]>('rules.json');
 const schema = readJson<Record<string, unknown>>('schema.json');
@@ -49,10 +50,21 @@ describe('the files', () => {
   });
 
   test('docs/conformance.md is current', () => {
-    const file = join(__dirname, '../docs/conformance.md');
+    const file = join(ROOT, 'docs/conformance.md');
     const document = coverageDocument(rules, vectors, branches());
     if (process.env.UPDATE) writeFileSync(file, document);
     expect(readFileSync(file, 'utf8'), 'run it with UPDATE=1').toBe(document);
+  });
+
+  test.each(['bindings/ts', 'programs/include'])('what is documented in %s links to what is there', (folder) => {
+    const document = readFileSync(join(ROOT, 'docs/conformance.md'), 'utf8');
+    const files = readdirSync(join(ROOT, folder)).filter((file) => /\.(ts|h)$/.test(file));
+    const links = files.flatMap((file) => {
+      const text = readFileSync(join(ROOT, folder, file), 'utf8');
+      return [...text.matchAll(/docs\/conformance\.md#([\w.]*\w)/g)].map(([, anchor]) => anchor!);
+    });
+    expect(links.length).toBeGreaterThanOrEqual(SYSCALLS.length);
+    expect(links.filter((anchor) => !document.includes(`<a id="${anchor}">`))).toEqual([]);
   });
 
   test('every call has a vector in which it succeeds and, unless it cannot fail, one in which it is refused', () => {

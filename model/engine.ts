@@ -6,7 +6,7 @@ import { ABSENT, isProvided, MAX_ACCOUNT_DATA, sameAccount, SYSTEM_PROGRAM, type
 import { rule } from './rules.js';
 import { advanceClock, CLOCK, clockAccount, startClock, type Clock } from './clock.js';
 import { execute, MAX_INSTRUCTION_ACCOUNTS, MAX_INSTRUCTION_DATA, type Execution, type Program } from './invocation.js';
-import { ModelError, optionalU64, refuse, toLimits, u64, U64_MAX } from './limits.js';
+import { ModelError, optionalU64, refuse, toLimits, u64, U64_MAX, type LimitValues } from './limits.js';
 import * as rings from './rings.js';
 import { systemProgram } from './system.js';
 import { count, firstId, type Callback, type Caller, type Meta, type State } from './state.js';
@@ -14,7 +14,7 @@ import { expired, inOrder, numberTasks, scheduleTask, type Report, type Task } f
 import * as timers from './timers.js';
 import * as watchers from './watchers.js';
 
-const DEFAULT_BUDGET = 200_000;
+const DEFAULT_BUDGET = 200_000n;
 const DEFAULT_MAX_TICKS = 16;
 const NORMAL = 1;
 const HIGH = 2;
@@ -142,7 +142,7 @@ export class Model {
     create: (options: api.TimerOptions): bigint => {
       const { triggerSlot, deadlineSlot, priority = NORMAL } = options;
       return timers.createTimer(this.#state, this.#host, {
-        callback: toCallback(options),
+        callback: toCallback(options, this.#state.limits),
         triggerSlot: u64(triggerSlot),
         deadlineSlot: optionalU64(deadlineSlot),
         catchUp: timers.ONCE,
@@ -153,7 +153,7 @@ export class Model {
     createPeriodic: (options: api.PeriodicTimerOptions): bigint => {
       const { startSlot, periodSlots, priority = NORMAL, catchUp = 0, maxTicks = DEFAULT_MAX_TICKS } = options;
       return timers.createTimer(this.#state, this.#host, {
-        callback: toCallback(options),
+        callback: toCallback(options, this.#state.limits),
         triggerSlot: u64(startSlot),
         periodSlots: u64(periodSlots),
         catchUp: u64(catchUp),
@@ -176,7 +176,7 @@ export class Model {
     create: (options: api.WatcherOptions): bigint => {
       const { account, priority = HIGH, minSlotsBetweenTriggers = 1 } = options;
       return watchers.createWatcher(this.#state, this.#host, {
-        callback: toCallback(options),
+        callback: toCallback(options, this.#state.limits),
         account: toAddress(account),
         trigger: toTrigger(options),
         priority: u64(priority),
@@ -217,7 +217,11 @@ export class Model {
   readonly tasks = {
     submit: (options: api.TaskOptions): { id: bigint } => {
       const { priority = NORMAL, deadlineSlot } = options;
-      const params = { callback: toCallback(options), priority: u64(priority), deadlineSlot: optionalU64(deadlineSlot) };
+      const params = {
+        callback: toCallback(options, this.#state.limits),
+        priority: u64(priority),
+        deadlineSlot: optionalU64(deadlineSlot),
+      };
       const id = scheduleTask(this.#state, this.#host, params);
       numberTasks(this.#state);
       return { id };
@@ -243,7 +247,7 @@ export class Model {
 
   /** One instruction, now. It waits for nothing, so that the slot's compute limit does not bound it. */
   invoke(options: api.CallbackOptions): Report {
-    const callback = toCallback(options);
+    const callback = toCallback(options, this.#state.limits);
     const { programs, limits } = this.#state;
     if (!programs.has(callback.programId)) refuse('UNKNOWN_PROGRAM');
     if (callback.data.length > MAX_INSTRUCTION_DATA || callback.accounts.length > MAX_INSTRUCTION_ACCOUNTS) refuse('INVALID_ARGUMENT');
@@ -399,12 +403,16 @@ function toMeta(meta: api.AccountMetaLike): Meta {
   return { address: toAddress(meta.address), isSigner: meta.isSigner ?? false, isWritable: meta.isWritable ?? false };
 }
 
-function toCallback({ programId, data = new Uint8Array(0), accounts = [], computeBudget = DEFAULT_BUDGET }: api.CallbackOptions): Callback {
+function toCallback(
+  { programId, data = new Uint8Array(0), accounts = [], computeBudget }: api.CallbackOptions,
+  { maxComputeBudget, slotComputeLimit }: LimitValues,
+): Callback {
+  const otherwise = [DEFAULT_BUDGET, maxComputeBudget, slotComputeLimit].reduce((a, b) => (a < b ? a : b));
   return {
     programId: toAddress(programId),
     data: toBytes(data),
     accounts: [...accounts].map(toMeta),
-    computeBudget: u64(computeBudget),
+    computeBudget: u64(computeBudget ?? otherwise),
   };
 }
 

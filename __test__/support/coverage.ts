@@ -12,7 +12,7 @@ export function coverageDocument(rules: Rule[], vectors: Vector[], branches: Bra
       .filter((branch) => branch.rule === rule)
       .map(({ file, line }) => `[${file.replace('.ts', '')}:${line}](../model/${file}#L${line})`)
       .join(', ') || '–';
-  const methods = [...new Set(vectors.flatMap(({ steps }) => steps.map(methodOf)))].filter((name) => name !== 'invoke').sort();
+  const methods = [...new Set(vectors.flatMap(({ steps }) => steps.map(methodOf)))].sort();
 
   const lines = [
     '# Conformance',

@@ -1,7 +1,7 @@
 /** The part that timers, watchers, tasks and invocations have in common. */
 
 import { toAccountMetas, toAddress, toBytes, toMember, toU64 } from './arguments.js';
-import { Priority } from './constants.js';
+import { DEFAULT_LIMITS, Priority, type Limits } from './constants.js';
 import type { CallbackOptions } from './types.js';
 import type { WireCallback } from './wire.js';
 
@@ -13,8 +13,14 @@ export const CALLBACK_KEYS = ['programId', 'data', 'accounts', 'computeBudget'];
 
 export const NO_BYTES = new Uint8Array(0);
 
-export function toCallback(options: CallbackOptions): WireCallback {
-  const { programId, data = NO_BYTES, accounts = [], computeBudget = DEFAULT_COMPUTE_BUDGET } = options;
+/** The budget of callbacks that state none: the usual one, or what the limits allow. */
+export function defaultBudget(limits: Partial<Limits>): number {
+  const { maxComputeBudget, slotComputeLimit } = { ...DEFAULT_LIMITS, ...limits };
+  return Math.min(DEFAULT_COMPUTE_BUDGET, Number(maxComputeBudget), Number(slotComputeLimit));
+}
+
+export function toCallback(options: CallbackOptions, otherwise: number): WireCallback {
+  const { programId, data = NO_BYTES, accounts = [], computeBudget = otherwise } = options;
   return {
     program: toAddress(programId, 'programId'),
     data: toBytes(data, 'data'),

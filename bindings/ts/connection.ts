@@ -10,8 +10,11 @@ const forgotten = new FinalizationRegistry<number>((handle) => addon.close(handl
 
 export class Connection {
   #handle: number | undefined;
+  /** Compute units of callbacks that state none. */
+  readonly defaultBudget: number;
 
-  constructor(open: Writer) {
+  constructor(open: Writer, defaultBudget: number) {
+    this.defaultBudget = defaultBudget;
     this.#handle = Reader.reply(addon.open(open.finish())).u32();
     forgotten.register(this, this.#handle, this);
   }

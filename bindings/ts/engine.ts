@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { toAddress, toArray, toBoolean, toBytes, toI64, toObject, toU64, type AddressLike, type U64Like } from './arguments.js';
-import { CALLBACK_KEYS, NO_BYTES, optionalU64, toCallback } from './callbacks.js';
+import { CALLBACK_KEYS, defaultBudget, NO_BYTES, optionalU64, toCallback } from './callbacks.js';
 import { Connection } from './connection.js';
 import { DEFAULT_LIMITS } from './constants.js';
 import { invalidArgument } from './errors.js';
@@ -34,7 +34,8 @@ const OPTIONS = ['workers', 'startSlot', 'startTimestamp', 'limits', 'accounts']
  * An engine holds accounts and programs; programs arm timers and watchers, and `processSlot` runs their callbacks in the Solana
  * virtual machine. Given the same inputs, every engine gives the same outcomes and the same state hashes.
  *
- * Calls that are refused throw {@link AsyncBpfError} and change nothing. Programs that fail are outcomes. After `close`, every call
+ * What the host calls costs no compute units; what programs call is charged as `sol_async.h` says. Every method throws ENGINE_BUSY
+ * while a slot is being processed. Calls that are refused throw {@link AsyncBpfError} and change nothing. Programs that fail are outcomes. After `close`, every call
  * throws SHUTDOWN.
  */
 export class AsyncBpfEngine {
@@ -64,7 +65,7 @@ export class AsyncBpfEngine {
     }));
     const open = new Writer().u32(workers).u64(slot).i64(timestamp);
     open.list(entries, ([key, value]) => open.string(key).u64(toU64(value, key)));
-    this.#connection = new Connection(open);
+    this.#connection = new Connection(open, defaultBudget(Object.fromEntries(entries)));
     this.timers = new Timers(this.#connection);
     this.watchers = new Watchers(this.#connection);
     this.rings = new Rings(this.#connection);
@@ -145,7 +146,7 @@ export class AsyncBpfEngine {
    * @see docs/conformance.md#invoke
    */
   invoke(options: CallbackOptions): Outcome {
-    const callback = toCallback(toObject(options, 'options', CALLBACK_KEYS));
+    const callback = toCallback(toObject(options, 'options', CALLBACK_KEYS), this.#connection.defaultBudget);
     return replies.outcome(this.#connection.request(Writer.request(Request.Invoke).callback(callback)));
   }
 

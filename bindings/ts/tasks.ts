@@ -25,7 +25,7 @@ export class Tasks {
    */
   submit(options: TaskOptions): TaskHandle {
     const { priority, deadlineSlot } = toObject(options, 'options', [...CALLBACK_KEYS, 'priority', 'deadlineSlot']);
-    const callback = toCallback(options);
+    const callback = toCallback(options, this.#connection.defaultBudget);
     const queue = toPriority(priority, Priority.NORMAL);
     const deadline = optionalU64(deadlineSlot, 'deadlineSlot');
     const { value: id } = this.#connection.call('host', Call.TaskSchedule, (writer) => {

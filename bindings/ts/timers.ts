@@ -28,7 +28,7 @@ export class Timers {
    */
   create(options: TimerOptions): bigint {
     const { triggerSlot, deadlineSlot, priority } = toObject(options, 'options', TIMER_KEYS);
-    const callback = toCallback(options);
+    const callback = toCallback(options, this.#connection.defaultBudget);
     const start = toU64(triggerSlot, 'triggerSlot');
     const deadline = optionalU64(deadlineSlot, 'deadlineSlot');
     const queue = toPriority(priority, Priority.NORMAL);
@@ -54,7 +54,7 @@ export class Timers {
       catchUp = CatchUp.ONCE,
       maxTicks = DEFAULT_MAX_TICKS,
     } = toObject(options, 'options', PERIODIC_KEYS);
-    const callback = toCallback(options);
+    const callback = toCallback(options, this.#connection.defaultBudget);
     const start = toU64(startSlot, 'startSlot');
     const period = toU64(periodSlots, 'periodSlots');
     const queue = toPriority(priority, Priority.NORMAL);

@@ -57,7 +57,7 @@ export interface CallbackOptions {
   data?: Uint8Array;
   /** Accounts in the order in which the program sees them. Default: none. */
   accounts?: Iterable<AccountMetaLike>;
-  /** Compute units it may use, in [1, maxComputeBudget]. Default 200,000. */
+  /** Compute units it may use, in [1, maxComputeBudget]. Default 200,000, or the limit where that is lower. */
   computeBudget?: U64Like;
 }
 

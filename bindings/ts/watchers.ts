@@ -28,7 +28,7 @@ export class Watchers {
    */
   create(options: WatcherOptions): bigint {
     const { account, priority, minSlotsBetweenTriggers = 1 } = toObject(options, 'options', WATCHER_KEYS);
-    const callback = toCallback(options);
+    const callback = toCallback(options, this.#connection.defaultBudget);
     const address = toAddress(account, 'account');
     const writeTrigger = toTrigger(options);
     const queue = toPriority(priority, Priority.HIGH);

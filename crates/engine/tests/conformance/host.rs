@@ -28,7 +28,7 @@ pub struct Host {
 impl Host {
     /// Runs an instruction now.
     pub fn invoke(&mut self, arguments: &Value) -> Result<Value, Error> {
-        let callback = Arc::unwrap_or_clone(Arguments(arguments).callback()?);
+        let callback = Arc::unwrap_or_clone(Arguments(&self.with_budget(arguments)).callback()?);
         let task = self.engine.begin_invoke(callback)?;
         let execution = program::execute(&self.engine, &task, self.engine.invoke_stage(&task));
         Ok(outcome(&self.engine.commit_invoke(&task, execution)))
@@ -50,7 +50,19 @@ impl Host {
         }
     }
 
+    /// The arguments, with the budget that a callback has when it states none.
+    fn with_budget(&self, arguments: &Value) -> Value {
+        let limits = self.engine.limits();
+        let budget = DEFAULT_COMPUTE_BUDGET.min(limits.max_compute_budget).min(limits.slot_compute_limit);
+        let mut arguments = arguments.clone();
+        if let Some(members) = arguments.as_object_mut() {
+            members.entry("computeBudget").or_insert(budget.into());
+        }
+        arguments
+    }
+
     pub fn method(&mut self, name: &str, arguments: &Value) -> Result<Value, Error> {
+        let arguments = &self.with_budget(arguments);
         let (engine, arguments) = (&mut self.engine, Arguments(arguments));
         let (call, reply): (Call, fn(Reply) -> Value) = match name {
             "addProgram" => return engine.add_program(arguments.address("address")?, [0; 32], Vec::new()).map(|()| Value::Null),
@@ -163,7 +175,7 @@ impl Arguments<'_> {
             program: self.address("programId")?,
             data: self.bytes("data")?,
             accounts: self.0["accounts"].as_array().into_iter().flatten().map(meta).collect::<Result<_, Error>>()?,
-            compute_budget: self.optional("computeBudget")?.unwrap_or(DEFAULT_COMPUTE_BUDGET),
+            compute_budget: self.number("computeBudget")?,
         }))
     }
 
