@@ -35,6 +35,8 @@ test(`${runs} random scenarios`, () => {
   }
   const all = [...new Set(branches().map(({ key }) => key))];
   const missing = all.filter((key) => !reached.has(key));
-  console.log(`fuzz: ${runs} scenarios, seed ${seed}, no difference; ${all.length - missing.length} of ${all.length} rule branches reached`);
+  console.log(
+    `fuzz: ${runs} scenarios, seed ${seed}, no difference; ${all.length - missing.length} of ${all.length} rule branches reached`,
+  );
   if (runs >= 2_000) expect(missing, 'rule branches that no scenario reached').toEqual([]);
 }, 0);

@@ -3,7 +3,7 @@
 import type { Outcome, SlotReport } from '../../dist/index.js';
 import type { Model } from '../../model/index.js';
 import { address } from '../support/addresses.js';
-import { Player, type Result, type Subject } from '../support/player.js';
+import { Player, type Result } from '../support/player.js';
 import { model, onChain } from '../support/runners.js';
 import type { Step, Vector } from '../support/vectors.js';
 
@@ -26,7 +26,7 @@ export function firstDifference(vector: Vector): string | undefined {
     for (const { taskId, unitsConsumed } of outcomesOf(real)) measured.set(taskId, unitsConsumed);
     const results = [real, players[1].perform(step)].map(describe);
     if (results[0] !== results[1]) return difference(`step ${index}, ${JSON.stringify(step)}`, results);
-    const states = players.map((player) => describe(stateOf(player.subject, player.ids())));
+    const states = players.map((player) => describe(stateOf(player)));
     if (states[0] !== states[1]) return difference(`the state after step ${index}, ${JSON.stringify(step)}`, states);
   }
   return undefined;
@@ -39,13 +39,13 @@ function outcomesOf({ value }: Result): Outcome[] {
 }
 
 /** Everything that a host can see between two steps. */
-function stateOf({ host }: Subject, ids: bigint[]): object {
+function stateOf({ subject: { host }, ids }: Player): object {
   return {
     slot: host.slot,
     stats: host.stats(),
     timers: PROGRAMS.map((program) => host.timers.list(program)),
     watchers: ACCOUNTS.map((account) => host.watchers.list(account)),
-    rings: ids.map((id) => host.rings.get(id)),
+    rings: [...ids.values()].map((id) => host.rings.get(id)),
     accounts: ACCOUNTS.map((account) => host.getAccount(account)),
   };
 }
@@ -86,8 +86,10 @@ export function toVector(vector: Vector): string {
   using twin = model.open(vector.engine);
   const player = new Player(twin, vector.engine);
   const steps = vector.steps.map((step) => withExpectation(step, player.perform(step)));
+  const looks: Step[] = [...player.ids.keys()].map((name) => ({ host: `${name.split('-')[0]}s.get`, args: { id: { id: name } } }));
+  for (const step of [...looks, { host: 'stats' }]) steps.push(withState(step, player.perform(step)));
   const { name: _, ...rest } = vector;
-  return JSON.stringify({ $schema: '../schema.json', ...rest, steps }, undefined, 2);
+  return JSON.stringify({ $schema: '../schema.json', ...rest, needs: ['invocation', 'pointers', 'runtime'], steps }, undefined, 2);
 }
 
 function withExpectation(step: Step, { value, error, replies }: Result): Step {
@@ -101,4 +103,14 @@ function withExpectation(step: Step, { value, error, replies }: Result): Step {
   }
   if (error) return { ...step, error };
   return 'processSlot' in step ? { ...step, expect: expected } : step;
+}
+
+/** A step that looks at what there is, and what it sees beside accounts, which the vector's steps have shown. */
+function withState(step: Step, { value }: Result): Step {
+  const { accounts: _, ...seen } = JSON.parse(describe(value ?? {})) as Record<string, unknown>;
+  const exact = Object.entries(seen).map(([key, item]) => {
+    const isNumber = typeof item === 'string' && /^\d+$/.test(item) && !['data', 'pattern'].includes(key);
+    return [key, isNumber ? { decimal: item } : item];
+  });
+  return { ...step, expect: value === undefined ? null : Object.fromEntries(exact) };
 }

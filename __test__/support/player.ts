@@ -122,8 +122,8 @@ export class Player {
   }
 
   /** The ids that have names. */
-  ids(): bigint[] {
-    return [...this.#ids.values()];
+  get ids(): ReadonlyMap<string, bigint> {
+    return this.#ids;
   }
 
   /** Makes one step happen, once, and says what came of it. */
