@@ -10,7 +10,7 @@ mod wire;
 use async_bpf_svm::{AddProgramError, Config, ErrorCode, Limits, Svm, SvmConfig};
 use napi::{
     Env,
-    bindgen_prelude::{Object, Result, Uint8Array},
+    bindgen_prelude::{Object, Result, Uint8ArraySlice},
 };
 use napi_derive::napi;
 use std::{
@@ -40,8 +40,8 @@ pub fn on_load(_exports: Object, env: Env) -> Result<()> {
 
 /// Creates an engine; the reply holds its handle.
 #[napi]
-pub fn open(request: &[u8]) -> Uint8Array {
-    reply(|| {
+pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env>> {
+    reply(env, || {
         let OpenRequest { workers, start_slot, start_timestamp, limits } = wire::decode(request)?;
         let mut engine = Config { start_slot, start_timestamp, limits: Limits::default() };
         for (key, value) in limits {
@@ -59,8 +59,8 @@ pub fn open(request: &[u8]) -> Uint8Array {
 
 /// Makes one request of an engine.
 #[napi]
-pub fn call(handle: u32, request: &[u8]) -> Uint8Array {
-    reply(|| {
+pub fn call<'env>(env: &'env Env, handle: u32, request: &[u8]) -> Result<Uint8ArraySlice<'env>> {
+    reply(env, || {
         let request: Request = wire::decode(request)?;
         // Out of the table while the request runs: if it panics, an engine that is half way through something is gone with it.
         let mut svm = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle)).ok_or_else(Refusal::closed)?;
@@ -115,12 +115,13 @@ impl From<AddProgramError> for Refusal {
     }
 }
 
-fn reply(run: impl FnOnce() -> std::result::Result<Response, Refusal>) -> Uint8Array {
+/// In memory of JavaScript's own: what is lent to it comes back only when the event loop turns, and a host may work without a turn for long.
+fn reply<'env>(env: &'env Env, run: impl FnOnce() -> std::result::Result<Response, Refusal>) -> Result<Uint8ArraySlice<'env>> {
     let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         Err(Refusal {
             code: ErrorCode::ExecutionFailed,
             message: "the addon panicked and the engine is gone; this is a defect of async-bpf, please report it".into(),
         })
     });
-    Uint8Array::new(wire::encode(result))
+    Uint8ArraySlice::copy_from(env, wire::encode(result))
 }
