@@ -115,8 +115,8 @@ class Generator {
     };
     if (c.rarely(10)) invocation.end = c.pick(['fail', 'loop']);
     if (c.rarely(15)) invocation.computeBudget = c.pick([UNITS - 1, 1_000_001, 0]);
-    // In the middle of its calls, the model could not know that the units are used up.
-    if (c.rarely(40)) return { ...invocation, calls: [], computeBudget: 1 };
+    // Where it is not the calls themselves that use up the units, the model could not know in the middle of which it was.
+    if (c.rarely(40)) return { ...invocation, calls: [{ call: 'sol_get_slot', repeat: 2 }], computeBudget: 150 };
     return invocation;
   }
 
