@@ -56,6 +56,16 @@ test('the accounts that stand for a program are not to be replaced', () => {
   }
 });
 
+test('an update of an account that becomes a program is dropped', () => {
+  const engine = createEngine({});
+  engine.updateAccounts([{ address: PROGRAM, lamports: 5, data: utf8('an update') }]);
+  engine.addProgram(PROGRAM, prebuilt('conformance'));
+  const account = engine.getAccount(PROGRAM);
+  engine.processSlot(1);
+  expect(engine.getAccount(PROGRAM)).toEqual(account);
+  expect(account?.executable).toBe(true);
+});
+
 describe('a file that is not a program', () => {
   test('an empty file is refused by name', () => {
     const engine = createEngine({});

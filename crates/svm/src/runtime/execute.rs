@@ -182,8 +182,8 @@ fn instruction_failure(error: &InstructionError, logs: &[String]) -> Failure {
     };
     // The runtime knows no more than "failed to complete"; what happened is in its log. In a CPI only the callee's line says it.
     let lines = logs.iter().filter(|line| !line.starts_with("Program log: "));
-    let details = lines.filter_map(|line| line.split_once(" failed: ")).map(|(_, detail)| detail);
-    let detail = details.filter(|detail| *detail != error.to_string()).last();
+    let mut details = lines.filter_map(|line| line.split_once(" failed: ")).map(|(_, detail)| detail);
+    let detail = details.rfind(|detail| *detail != error.to_string());
     let message = match (error, detail) {
         (InstructionError::ProgramFailedToComplete, Some(detail)) => format!("{error}: {detail}"),
         _ => error.to_string(),
