@@ -91,6 +91,7 @@ const DIFFERENCES: [string, Step, Step][] = [
   ['its reader', (e) => e.rings.create({ programId: PROGRAM, reader: 'host' }), (e) => e.rings.create({ programId: PROGRAM })],
   ['its state', (e) => e.rings.setState(ring(e), RingState.PAUSED), (e) => e.rings.setState(ring(e), RingState.CLOSED)],
   ['an entry', (e) => e.rings.push(ring(e), Uint8Array.of(1)), (e) => e.rings.push(ring(e), Uint8Array.of(2))],
+  ['an entry before another', (e) => pushAll(e, 1, 9), (e) => pushAll(e, 2, 9)],
   ['the length of an entry', (e) => e.rings.push(ring(e), Uint8Array.of(0)), (e) => e.rings.push(ring(e), Uint8Array.of(0, 0))],
   [
     'an entry that was taken',
@@ -131,6 +132,11 @@ const PENDING: [string, Step, Step][] = [
   ['the order in which accounts were touched', (e) => touch(e, 'a', 'b'), (e) => touch(e, 'b', 'a')],
 ];
 
+function pushAll(engine: AsyncBpfEngine, ...entries: number[]): void {
+  const id = ring(engine);
+  for (const entry of entries) engine.rings.push(id, Uint8Array.of(entry));
+}
+
 function touch(engine: AsyncBpfEngine, ...names: string[]) {
   engine.updateAccounts(names.map((name) => ({ address: address(name), lamports: 3 })));
 }
@@ -156,6 +162,16 @@ describe('tells histories apart by', () => {
     one(again);
     expect(first.stateHash()).not.toBe(second.stateHash());
     expect(first.stateHash()).toBe(again.stateHash());
+  });
+
+  test('a ring buffer of an earlier slot that is gone', () => {
+    const [first, second] = [setUp(), setUp()];
+    const id = ring(first);
+    ring(second);
+    for (const engine of [first, second]) engine.processSlot(2);
+    expect(first.stateHash()).toBe(second.stateHash());
+    first.rings.destroy(id);
+    expect(first.stateHash()).not.toBe(second.stateHash());
   });
 
   test('the write version that was applied', () => {
