@@ -113,6 +113,7 @@ mod tests {
         };
         assert_ne!(lists(&[1, 2], &[3]), lists(&[1], &[2, 3]));
         assert_ne!(lists(&[1], &[]), lists(&[], &[1]));
+        assert_ne!(lists(&[1, 1, 0, 0, 0, b'b', 7], &[]), lists(&[1], &[7]), "items that look like the beginning of another list");
         assert_ne!(hash(|delta| delta.record("ab", &1u8)), hash(|delta| delta.record("a", &(b'b', 1u8))));
     }
 }
