@@ -210,6 +210,15 @@ describe('the host may not replace', () => {
     expect(engine.getAccount(PROGRAM)!.executable).toBe(true);
   });
 
+  test.each(['SysvarC1ock11111111111111111111111111111111', SYSTEM_PROGRAM])('%s, also as the second of several', (reserved) => {
+    const engine = setUp();
+    const before = engine.stateHash();
+    expect(() => engine.setAccount(reserved, { lamports: 1 })).toThrow(/^address is .*neither a sysvar nor a built-in program/);
+    const updates = [A, reserved].map((address) => ({ address, lamports: 7 }));
+    expect(() => engine.updateAccounts(updates)).toThrow(/^address is .*neither a sysvar nor a built-in program/);
+    expect(engine.stateHash()).toBe(before);
+  });
+
   test('an account with more than 10 MiB', () => {
     const engine = setUp();
     const data = new Uint8Array(10 * 1024 * 1024 + 1);
