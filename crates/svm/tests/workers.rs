@@ -139,3 +139,12 @@ fn the_number_of_workers_has_a_range() {
         assert_eq!(refused.code(), ErrorCode::InvalidArgument);
     }
 }
+
+#[test]
+fn there_are_1_to_256_workers() {
+    let open = |workers| Svm::new(SvmConfig { workers, ..SvmConfig::default() }).map(|_| ());
+    assert_eq!((open(1), open(MAX_WORKERS)), (Ok(()), Ok(())));
+    for workers in [0, MAX_WORKERS + 1] {
+        assert!(matches!(open(workers), Err(Error::InvalidArgument { argument: "workers", .. })), "{workers}");
+    }
+}
