@@ -25,14 +25,12 @@ const STAGES = [
   { name: 'fuzz', command: vitest('__test__/fuzz.test.ts'), minutes: 15 },
 ];
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    quick: { type: 'boolean' },
-    dir: { type: 'string' },
-    json: { type: 'string' },
-    list: { type: 'boolean' },
-  },
+const options = read({
+  only: { type: 'string', multiple: true },
+  quick: { type: 'boolean' },
+  dir: { type: 'string' },
+  json: { type: 'string' },
+  list: { type: 'boolean' },
 });
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const results = options.json && existsSync(options.json) ? JSON.parse(readFileSync(options.json, 'utf8')) : {};
@@ -46,6 +44,15 @@ try {
 } catch (error) {
   console.error(error.message);
   process.exitCode = 2;
+}
+
+function read(options) {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    console.error(`${error.message}\nusage: node scripts/mutants.mjs [--only NAME]… [--quick] [--list] [--dir DIR] [--json FILE]`);
+    process.exit(2);
+  }
 }
 
 async function check() {
