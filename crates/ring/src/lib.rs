@@ -1,0 +1,1 @@
+//! A lock-free bounded queue of byte records over any memory.
