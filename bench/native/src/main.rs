@@ -8,15 +8,16 @@
 
 mod calibrate;
 mod measure;
+mod scheduler;
 
 use measure::Bench;
 use std::process::ExitCode;
 
 /// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run)];
+const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run), ("scheduler", scheduler::run)];
 
 /// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] = &[];
+const COUNTED: &[(&str, fn(u64))] = &[("scheduler", scheduler::count)];
 
 fn main() -> ExitCode {
     match run() {

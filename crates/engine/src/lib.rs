@@ -20,6 +20,7 @@ mod hash;
 mod limits;
 mod report;
 mod ring;
+pub mod scheduler;
 mod stage;
 mod task;
 mod timer;
