@@ -2,10 +2,9 @@
 
 use crate::{Address, hash::Delta};
 use borsh::{BorshDeserialize, BorshSerialize};
-use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
-    sync::Arc,
-};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use slab::Slab;
+use std::{hash::BuildHasher, sync::Arc};
 
 /// The largest data of one account, as on Solana: 10 MiB.
 pub const MAX_ACCOUNT_DATA_LEN: u64 = 10 * 1024 * 1024;
@@ -34,93 +33,157 @@ pub struct AccountUpdate {
     pub write_version: Option<u64>,
 }
 
+/// Names the record of an account until the end of the slot at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handle(usize);
+
 /// An account that was touched since the last match, with its state before that.
 pub(crate) struct Touched {
-    pub address: Address,
+    pub account: Handle,
     pub before: Option<Account>,
 }
 
+/// What is known of one address.
+struct Record {
+    address: Address,
+    hash: u64,
+    account: Option<Account>,
+    write_version: Option<u64>,
+    /// Whether it may have changed since the last match.
+    touched: bool,
+    /// Whether it may have changed since the last seal.
+    dirty: bool,
+}
+
+struct Update {
+    account: Handle,
+    update: AccountUpdate,
+}
+
+/// Every address is hashed once for each time that it comes in; from then on a handle stands for it.
 #[derive(Default)]
 pub(crate) struct Accounts {
-    accounts: HashMap<Address, Account>,
-    write_versions: HashMap<Address, u64>,
+    hasher: DefaultHashBuilder,
+    index: HashTable<usize>,
+    records: Slab<Record>,
     /// In order of first touch.
     touched: Vec<Touched>,
-    touched_index: HashSet<Address>,
-    updates: Vec<AccountUpdate>,
-    dirty: Vec<Address>,
+    updates: Vec<Update>,
+    dirty: Vec<Handle>,
+    /// Records that nothing may refer to any more.
+    looked_at: Vec<Handle>,
     /// How much of `touched` the state hash covers already.
     sealed: usize,
 }
 
 impl Accounts {
     pub fn get(&self, address: &Address) -> Option<&Account> {
-        self.accounts.get(address)
+        self.find(address, self.hasher.hash_one(address)).and_then(|handle| self.of(handle))
+    }
+
+    pub fn of(&self, Handle(index): Handle) -> Option<&Account> {
+        self.records[index].account.as_ref()
+    }
+
+    pub fn address(&self, Handle(index): Handle) -> &Address {
+        &self.records[index].address
     }
 
     /// Replaces an account now; watchers see the change at the next match.
     pub fn set(&mut self, address: Address, account: Option<Account>) {
-        let account = account.filter(|account| account.lamports > 0);
-        self.touch(address);
-        self.dirty.push(address);
-        match account {
-            Some(account) => self.accounts.insert(address, account),
-            None => self.accounts.remove(&address),
-        };
+        let handle = self.touch(address);
+        self.replace(handle, account);
     }
 
     /// Keeps an update for the next slot. Its account's place in the order of touches counts from now.
     pub fn queue_update(&mut self, update: AccountUpdate) {
-        self.touch(update.address);
-        self.updates.push(update);
+        let account = self.touch(update.address);
+        self.updates.push(Update { account, update });
     }
 
     pub fn forget_updates(&mut self, address: &Address) {
-        self.updates.retain(|update| update.address != *address);
+        self.updates.retain(|update| update.update.address != *address);
     }
 
     pub fn apply_updates(&mut self) {
-        for update in std::mem::take(&mut self.updates) {
+        for Update { account, update } in std::mem::take(&mut self.updates) {
             if let Some(version) = update.write_version {
-                match self.write_versions.entry(update.address) {
-                    Entry::Occupied(last) if version <= *last.get() => continue,
-                    Entry::Occupied(mut last) => *last.get_mut() = version,
-                    Entry::Vacant(none) => {
-                        none.insert(version);
-                    }
+                let last = &mut self.records[account.0].write_version;
+                if last.is_some_and(|last| version <= last) {
+                    continue;
                 }
+                *last = Some(version);
             }
-            self.set(update.address, Some(update.account));
+            self.replace(account, Some(update.account));
         }
     }
 
     pub fn take_touched(&mut self) -> Vec<Touched> {
-        self.touched_index.clear();
+        for touched in &self.touched {
+            self.records[touched.account.0].touched = false;
+            self.looked_at.push(touched.account);
+        }
         self.sealed = 0;
         std::mem::take(&mut self.touched)
     }
 
     /// Whether it may have changed since the last match.
     pub fn is_touched(&self, address: &Address) -> bool {
-        self.touched_index.contains(address)
+        self.find(address, self.hasher.hash_one(address)).is_some_and(|Handle(index)| self.records[index].touched)
     }
 
-    fn touch(&mut self, address: Address) {
-        if self.touched_index.insert(address) {
-            self.touched.push(Touched { address, before: self.accounts.get(&address).cloned() });
+    fn find(&self, address: &Address, hash: u64) -> Option<Handle> {
+        self.index.find(hash, |index| self.records[*index].address == *address).copied().map(Handle)
+    }
+
+    fn touch(&mut self, address: Address) -> Handle {
+        let hash = self.hasher.hash_one(address);
+        let handle = self.find(&address, hash).unwrap_or_else(|| {
+            let record = Record { address, hash, account: None, write_version: None, touched: false, dirty: false };
+            let index = self.records.insert(record);
+            self.index.insert_unique(hash, index, |index| self.records[*index].hash);
+            Handle(index)
+        });
+        let record = &mut self.records[handle.0];
+        if !record.touched {
+            record.touched = true;
+            self.touched.push(Touched { account: handle, before: record.account.clone() });
+        }
+        handle
+    }
+
+    fn replace(&mut self, handle: Handle, account: Option<Account>) {
+        let record = &mut self.records[handle.0];
+        record.account = account.filter(|account| account.lamports > 0);
+        if !record.dirty {
+            record.dirty = true;
+            self.dirty.push(handle);
         }
     }
 
     /// Writes what changed since the last seal. Touched accounts are part of it, with the state that watchers will compare
     /// with: it may have been there for a moment only. Updates never outlive a seal: a slot begins by taking them all.
     pub fn delta(&self, delta: &mut Delta) {
-        delta.changed("account", &self.dirty, |address| Some((self.accounts.get(address), self.write_versions.get(address).copied())));
-        delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (touched.address, &touched.before)));
-        delta.list("update", self.updates.iter());
+        let mut dirty: Vec<_> = self.dirty.iter().map(|handle| &self.records[handle.0]).collect();
+        dirty.sort_unstable_by_key(|record| record.address);
+        delta.list("account", dirty.into_iter().map(|record| (record.address, Some((record.account.as_ref(), record.write_version)))));
+        delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (self.address(touched.account), &touched.before)));
+        delta.list("update", self.updates.iter().map(|update| &update.update));
     }
 
     pub fn sealed(&mut self) {
-        self.dirty.clear();
+        for handle in std::mem::take(&mut self.dirty) {
+            self.records[handle.0].dirty = false;
+            self.looked_at.push(handle);
+        }
         self.sealed = self.touched.len();
+        for Handle(index) in std::mem::take(&mut self.looked_at) {
+            // It may be in the list twice.
+            let Some(Record { account: None, write_version: None, touched: false, hash, .. }) = self.records.get(index) else { continue };
+            if let Ok(entry) = self.index.find_entry(*hash, |other| *other == index) {
+                entry.remove();
+            }
+            self.records.remove(index);
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     account::{Accounts, MAX_ACCOUNT_DATA_LEN},
     hash::Delta,
     ring::Rings,
+    scheduler::Key,
     stage::id,
     task::{Cause, TaskQueue},
     timer::Timers,
@@ -93,26 +94,43 @@ struct Program {
     accounts: Vec<Address>,
 }
 
-struct Running {
-    runnable: Vec<Arc<Task>>,
-    /// The first that has no outcome yet, and the first that may not start yet.
-    next: usize,
-    end: usize,
-    /// Budgets of those between.
-    ahead: u64,
-    report: SlotReport,
+/// The tasks that may run now, in order.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    tasks: &'a TaskQueue,
+    keys: &'a [Key],
 }
 
-impl Running {
-    /// Leaves the first task behind.
-    fn pass(&mut self) {
-        if self.next < self.end {
-            self.ahead -= self.runnable[self.next].callback.compute_budget;
-        } else {
-            self.end += 1;
-        }
-        self.next += 1;
+impl<'a> Batch<'a> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.keys.len()
     }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// One of them; panics when there are fewer.
+    pub fn task(&self, index: usize) -> &'a Task {
+        self.tasks.get(self.keys[index])
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a Task> + use<'a> {
+        let tasks = self.tasks;
+        self.keys.iter().map(|key| tasks.get(*key))
+    }
+}
+
+struct Running {
+    /// Tasks that were handed out in this slot, and the first that has no outcome yet.
+    batch: Vec<Key>,
+    next: usize,
+    /// Budgets of those that have none.
+    ahead: u64,
+    report: SlotReport,
 }
 
 /// Timers, watchers, ring buffers, tasks and accounts, and the rules by which they act on each other.
@@ -195,68 +213,94 @@ impl Engine {
         self.fire_timers(&mut report);
         self.accounts.apply_updates();
         self.match_watchers(&mut report);
-        let runnable = self.order_tasks(&mut report);
-        self.running = Some(Running { runnable, next: 0, end: 0, ahead: 0, report });
-        Ok(self.advance())
+        self.order_tasks(&mut report);
+        Ok(self.advance(Running { batch: Vec::new(), next: 0, ahead: 0, report }))
     }
 
     /// The tasks that may run now, in order. They see the state as it is; an outcome that an earlier one of them spoils is
     /// not taken, and its task is handed out again.
-    pub fn batch(&self) -> &[Arc<Task>] {
-        self.running.as_ref().map_or(&[], |running| &running.runnable[running.next..running.end])
+    pub fn batch(&self) -> Batch<'_> {
+        let keys = self.running.as_ref().map_or(&[][..], |running| &running.batch[running.next..]);
+        Batch { tasks: &self.tasks, keys }
     }
 
     /// A stage for the task at `index` of the batch. It expects those before it to leave the queue and do nothing else; `commit`
     /// sees whether that is how it was.
     pub fn stage(&self, index: usize) -> Stage<'_> {
         let ahead = index as u64 + 1;
-        Stage::new(self, self.batch()[index].sequence, self.tasks.len().saturating_sub(ahead))
+        Stage::new(self, self.batch().task(index).sequence, self.tasks.len().saturating_sub(ahead))
     }
 
     /// Takes the outcomes of the first tasks of the batch, in order, as far as they hold.
     ///
     /// The caller must not let two tasks of one call share an account that either may write.
     pub fn commit(&mut self, executions: Vec<Execution>) -> Progress {
+        let mut running = self.running.take().expect("a batch is running");
         for execution in executions {
-            let Some(task) = self.batch().first().cloned() else { break };
-            assert_eq!(task.id, execution.task_id, "outcomes come in the order of the batch");
-            if self.tasks.contains(task.sequence) && !self.commit_one(&task, execution) {
+            let Some(&key) = running.batch.get(running.next) else { break };
+            assert_eq!(self.tasks.get(key).id, execution.task_id, "outcomes come in the order of the batch");
+            if !self.commit_one(key, execution, &mut running) {
                 break;
             }
-            self.running.as_mut().expect("a batch is running").pass();
         }
-        self.advance()
+        self.advance(running)
     }
 
     /// False when the task must run again.
-    fn commit_one(&mut self, task: &Task, mut execution: Execution) -> bool {
-        let stage = Stage::new(self, task.sequence, self.tasks.len() - 1);
-        if !stage.is_current(&execution.staged) {
-            match stage.replay(execution.staged) {
-                Some(staged) => execution.staged = staged,
-                None => return false,
+    fn commit_one(&mut self, key: Key, mut execution: Execution, running: &mut Running) -> bool {
+        let cancelled = self.tasks.is_cancelled(key);
+        if !cancelled {
+            let stage = Stage::new(self, self.tasks.get(key).sequence, self.tasks.len() - 1);
+            if !stage.is_current(&execution.staged) {
+                match stage.replay(execution.staged) {
+                    Some(staged) => execution.staged = staged,
+                    None => return false,
+                }
             }
         }
-        self.tasks.remove(task.sequence);
-        let outcome = self.settle(task, execution);
-        let succeeded = outcome.status == Status::Committed;
-        self.finish_source(task, if succeeded { TimerState::Completed } else { TimerState::Failed });
-        let running = self.running.as_mut().expect("a batch is running");
-        running.report.units_consumed += outcome.units_consumed;
-        running.report.outcomes.push(outcome);
+        let task = self.pass(key, running);
+        if !cancelled {
+            let outcome = self.settle(&task, execution);
+            let succeeded = outcome.status == Status::Committed;
+            self.finish_source(&task, if succeeded { TimerState::Completed } else { TimerState::Failed });
+            running.report.units_consumed += outcome.units_consumed;
+            running.report.outcomes.push(outcome);
+        }
         true
     }
 
-    /// Passes over what needs no execution, and sees how far the compute limit reaches.
-    fn advance(&mut self) -> Progress {
-        let mut running = self.running.take().expect("a batch is running");
-        while let Some(task) = running.runnable.get(running.next) {
-            if self.tasks.contains(task.sequence) {
-                let fits = running.report.units_consumed.saturating_add(task.callback.compute_budget) <= self.limits.slot_compute_limit;
-                if !fits || self.is_program(&task.callback.program) {
-                    break;
-                }
-                let program = task.callback.program;
+    /// Takes the first task out of the batch.
+    fn pass(&mut self, key: Key, running: &mut Running) -> Task {
+        let task = self.tasks.take(key);
+        running.ahead -= task.callback.compute_budget;
+        running.next += 1;
+        task
+    }
+
+    /// Passes over what needs no execution, and hands out as many tasks as the compute limit can pay for.
+    fn advance(&mut self, mut running: Running) -> Progress {
+        while let Some(&key) = running.batch.get(running.next)
+            && self.tasks.is_cancelled(key)
+        {
+            self.pass(key, &mut running);
+        }
+        while let Some((key, task)) = self.tasks.peek() {
+            let (budget, program) = (task.callback.compute_budget, task.callback.program);
+            let units = running.report.units_consumed + running.ahead;
+            if units.saturating_add(budget) > self.limits.slot_compute_limit {
+                break;
+            }
+            let known = self.programs.contains_key(&program);
+            // It fails in its turn.
+            if !known && running.next < running.batch.len() {
+                break;
+            }
+            self.tasks.hand_out();
+            if known {
+                running.batch.push(key);
+                running.ahead += budget;
+            } else {
+                let task = self.tasks.take(key);
                 let failure = Failure {
                     code: ErrorCode::UnknownProgram,
                     reason: "UnknownProgram".into(),
@@ -264,22 +308,11 @@ impl Engine {
                     custom: None,
                 };
                 self.meta.stats.tasks_failed += 1;
-                running.report.outcomes.push(without_execution(task, Status::Failed, Some(failure)));
-                self.tasks.remove(task.sequence);
-                self.finish_source(task, TimerState::Failed);
+                running.report.outcomes.push(without_execution(&task, Status::Failed, Some(failure)));
+                self.finish_source(&task, TimerState::Failed);
             }
-            running.pass();
         }
-        while let Some(task) = running.runnable.get(running.end) {
-            let budget = task.callback.compute_budget;
-            let units = running.report.units_consumed + running.ahead;
-            if units.saturating_add(budget) > self.limits.slot_compute_limit || !self.is_program(&task.callback.program) {
-                break;
-            }
-            running.ahead += budget;
-            running.end += 1;
-        }
-        if running.next < running.end {
+        if running.next < running.batch.len() {
             self.running = Some(running);
             return Progress::Batch;
         }
@@ -337,10 +370,10 @@ impl Engine {
             self.watchers.put(watcher);
         }
         for touched in self.accounts.take_touched() {
-            for id in self.watchers.of_account(&touched.address) {
+            for id in self.watchers.of_account(self.accounts.address(touched.account)) {
                 let watcher = self.watchers.get(id).expect("an indexed watcher exists");
                 let before = watcher.baseline.as_ref().unwrap_or(&touched.before).as_ref();
-                let now = self.accounts.get(&touched.address);
+                let now = self.accounts.of(touched.account);
                 let values = if watcher.active { watcher.spec.trigger.fires(before, now) } else { None };
                 if values.is_none() && watcher.baseline.is_none() {
                     continue;
@@ -395,20 +428,13 @@ impl Engine {
         });
     }
 
-    fn order_tasks(&mut self, report: &mut SlotReport) -> Vec<Arc<Task>> {
-        let slot = self.meta.slot;
-        let mut tasks = self.tasks.in_order(slot);
-        tasks.retain(|task| {
-            let expired = task.deadline_slot.is_some_and(|deadline| deadline < slot);
-            if expired {
-                self.expire(task, report);
-                self.tasks.remove(task.sequence);
-                self.finish_source(task, TimerState::Expired);
-            }
-            !expired
-        });
-        report.tasks_queued = tasks.len() as u64;
-        tasks
+    /// Orders the tasks, those that have just been queued among them, and expires what is too late.
+    fn order_tasks(&mut self, report: &mut SlotReport) {
+        for task in self.tasks.begin_slot(self.meta.slot) {
+            self.expire(&task, report);
+            self.finish_source(&task, TimerState::Expired);
+        }
+        report.tasks_queued = self.tasks.len();
     }
 
     fn expire(&mut self, task: &Task, report: &mut SlotReport) {
@@ -482,7 +508,7 @@ impl Engine {
                 self.meta.stats.timers_created += 1;
             }
             if timer.state == TimerState::Cancelled {
-                self.tasks.remove_of(Source { kind: SourceKind::Timer, id });
+                self.tasks.cancel(Source { kind: SourceKind::Timer, id });
             }
             self.timers.put(timer);
         }
@@ -502,7 +528,7 @@ impl Engine {
                     self.watchers.put(watcher);
                 }
                 None => {
-                    self.tasks.remove_of(Source { kind: SourceKind::Watcher, id });
+                    self.tasks.cancel(Source { kind: SourceKind::Watcher, id });
                     self.watchers.remove(id);
                 }
             }

@@ -1,14 +1,13 @@
 //! Tasks: pending callbacks, and the order in which they run.
 
-use crate::{Address, Callback, Error, hash::Delta};
-use borsh::{BorshDeserialize, BorshSerialize};
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    sync::Arc,
+use crate::{
+    Address, Callback, Error,
+    hash::Delta,
+    scheduler::{Key, Rank, Scheduler},
 };
-
-/// A waiting task is raised by one priority each time it has waited for this many slots.
-pub const AGING_SLOTS: u64 = 64;
+use borsh::{BorshDeserialize, BorshSerialize};
+use hashbrown::HashMap;
+use std::sync::Arc;
 
 /// Where a task queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -37,7 +36,7 @@ impl TryFrom<u64> for Priority {
 }
 
 /// What asked for an invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
 pub enum SourceKind {
@@ -52,7 +51,7 @@ pub enum SourceKind {
 }
 
 /// What asked for an invocation: for a timer or a watcher its id, else the task's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 #[allow(missing_docs, reason = "said above")]
 pub struct Source {
     pub kind: SourceKind,
@@ -100,76 +99,157 @@ pub struct Task {
 impl Task {
     /// Priority in `slot`, raised by the time it has waited.
     pub fn aged_priority(&self, slot: u64) -> u8 {
-        let raised = (slot - self.queued_slot) / AGING_SLOTS;
-        (self.priority as u64 + raised).min(Priority::Critical as u64) as u8
+        self.rank().level(slot) as u8
+    }
+
+    fn rank(&self) -> Rank {
+        let Task { priority, deadline_slot, sequence, queued_slot, .. } = *self;
+        Rank { priority: priority as u8, deadline_slot, sequence, queued_slot }
     }
 }
 
+/// A pending task, and its place among those of the same timer or watcher.
+struct Pending {
+    task: Task,
+    newer: Option<Key>,
+    older: Option<Key>,
+    /// Whether the state hash covers it; one that comes and goes between two seals leaves no trace.
+    sealed: bool,
+    /// Whether it is in the running batch, in which it keeps its place whatever happens to it.
+    handed_out: bool,
+    cancelled: bool,
+}
+
+/// The pending tasks.
 #[derive(Default)]
 pub(crate) struct TaskQueue {
-    /// By sequence.
-    tasks: BTreeMap<u64, Arc<Task>>,
-    by_source: BTreeSet<(Source, u64)>,
-    dirty: Vec<u64>,
-    /// Tasks that the state hash covers already; one that comes and goes between two seals leaves no trace.
-    sealed: HashSet<u64>,
+    scheduler: Scheduler<Pending>,
+    /// The newest task of each timer and watcher that has some.
+    newest: HashMap<Source, Key>,
+    /// Cancelled ones that the running batch still holds.
+    cancelled: usize,
+    /// Pushed since the last seal.
+    pushed: Vec<Key>,
+    /// Sequences of those that the last seal covered and that are gone.
+    gone: Vec<u64>,
 }
 
 impl TaskQueue {
     pub fn len(&self) -> u64 {
-        self.tasks.len() as u64
+        (self.scheduler.len() - self.cancelled) as u64
     }
 
-    pub fn contains(&self, sequence: u64) -> bool {
-        self.tasks.contains_key(&sequence)
+    /// A task that is pending or in the running batch.
+    pub fn get(&self, key: Key) -> &Task {
+        &self.scheduler.get(key).expect("keys of the running batch are kept").task
+    }
+
+    /// Whether a task of the running batch was cancelled.
+    pub fn is_cancelled(&self, key: Key) -> bool {
+        self.scheduler.get(key).expect("keys of the running batch are kept").cancelled
     }
 
     pub fn push(&mut self, task: Task) {
-        self.dirty.push(task.sequence);
-        self.by_source.insert((task.source, task.sequence));
-        self.tasks.insert(task.sequence, Arc::new(task));
-    }
-
-    pub fn remove(&mut self, sequence: u64) {
-        if let Some(task) = self.tasks.remove(&sequence) {
-            self.by_source.remove(&(task.source, sequence));
-            self.dirty.push(sequence);
+        let (rank, source) = (task.rank(), task.source);
+        let key = self.scheduler.push(rank, Pending { task, newer: None, older: None, sealed: false, handed_out: false, cancelled: false });
+        self.pushed.push(key);
+        if is_cancellable(source)
+            && let Some(older) = self.newest.insert(source, key)
+        {
+            self.pending(older).newer = Some(key);
+            self.pending(key).older = Some(older);
         }
     }
 
-    pub fn remove_of(&mut self, source: Source) {
-        let found: Vec<_> = self.by_source.range((source, 0)..=(source, u64::MAX)).map(|(_, sequence)| *sequence).collect();
-        found.into_iter().for_each(|sequence| self.remove(sequence));
-    }
-
-    /// All tasks in the order in which they should run in `slot`.
-    pub fn in_order(&self, slot: u64) -> Vec<Arc<Task>> {
-        let mut tasks: Vec<_> = self.tasks.values().cloned().collect();
-        tasks.sort_by_key(|task| {
-            let priority = Priority::Critical as u8 - task.aged_priority(slot);
-            (priority, task.deadline_slot.is_none(), task.deadline_slot, task.sequence)
-        });
-        tasks
-    }
-
-    pub fn delta(&self, delta: &mut Delta) {
-        let lasting: Vec<_> = self.dirty.iter().copied().filter(|key| self.tasks.contains_key(key) || self.sealed.contains(key)).collect();
-        delta.changed("task", &lasting, |key| {
-            self.tasks.get(key).map(|task| {
-                // The callback of a timer or a watcher is covered by its own record.
-                let own = matches!(task.source.kind, SourceKind::Task).then_some(&*task.callback);
-                (task.id, task.source, own, task.priority, task.deadline_slot, task.queued_slot, task.cause)
-            })
-        });
-    }
-
-    pub fn sealed(&mut self) {
-        for id in self.dirty.drain(..) {
-            if self.tasks.contains_key(&id) {
-                self.sealed.insert(id);
+    /// Forgets the tasks of a timer or a watcher.
+    pub fn cancel(&mut self, source: Source) {
+        while let Some(&key) = self.newest.get(&source) {
+            self.unlink(key);
+            let pending = self.pending(key);
+            if pending.handed_out {
+                pending.cancelled = true;
+                self.cancelled += 1;
             } else {
-                self.sealed.remove(&id);
+                self.scheduler.remove(key);
             }
         }
     }
+
+    /// Takes a task out of the running batch.
+    pub fn take(&mut self, key: Key) -> Task {
+        if self.is_cancelled(key) {
+            self.cancelled -= 1;
+        } else {
+            self.unlink(key);
+        }
+        self.scheduler.remove(key).expect("keys of the running batch are kept").task
+    }
+
+    /// Begins a slot, and takes out the tasks whose deadline has passed, in the order in which they would have run.
+    pub fn begin_slot(&mut self, slot: u64) -> Vec<Task> {
+        self.scheduler.begin_slot(slot);
+        std::iter::from_fn(|| self.scheduler.next_expired().map(|key| self.take(key))).collect()
+    }
+
+    /// The next task to run.
+    pub fn peek(&mut self) -> Option<(Key, &Task)> {
+        let key = self.scheduler.peek()?;
+        Some((key, self.get(key)))
+    }
+
+    /// Hands the next task out to the running batch.
+    pub fn hand_out(&mut self) {
+        let key = self.scheduler.next().expect("there was one to look at");
+        self.pending(key).handed_out = true;
+    }
+
+    fn pending(&mut self, key: Key) -> &mut Pending {
+        self.scheduler.get_mut(key).expect("a task that is linked is pending")
+    }
+
+    fn unlink(&mut self, key: Key) {
+        let Pending { task, newer, older, sealed, .. } = self.pending(key);
+        let (source, newer, older) = (task.source, *newer, *older);
+        if *sealed {
+            let sequence = task.sequence;
+            self.gone.push(sequence);
+        }
+        if !is_cancellable(source) {
+            return;
+        }
+        if let Some(older) = older {
+            self.pending(older).newer = newer;
+        }
+        match (newer, older) {
+            (Some(newer), _) => self.pending(newer).older = older,
+            (None, Some(older)) => drop(self.newest.insert(source, older)),
+            (None, None) => drop(self.newest.remove(&source)),
+        }
+    }
+
+    pub fn delta(&self, delta: &mut Delta) {
+        let pushed = self.pushed.iter().filter_map(|key| self.scheduler.get(*key)).filter(|pending| !pending.cancelled);
+        let records = pushed.map(|Pending { task, .. }| {
+            // The callback of a timer or a watcher is covered by its own record.
+            let own = (!is_cancellable(task.source)).then_some(&*task.callback);
+            (task.sequence, Some((task.id, task.source, own, task.priority, task.deadline_slot, task.queued_slot, task.cause)))
+        });
+        let mut records: Vec<_> = records.chain(self.gone.iter().map(|sequence| (*sequence, None))).collect();
+        records.sort_unstable_by_key(|(sequence, _)| *sequence);
+        delta.list("task", records.into_iter());
+    }
+
+    pub fn sealed(&mut self) {
+        for key in std::mem::take(&mut self.pushed) {
+            if let Some(pending) = self.scheduler.get_mut(key) {
+                pending.sealed = true;
+            }
+        }
+        self.gone.clear();
+    }
+}
+
+/// Whether its tasks go with it. A task that was scheduled by itself runs whatever happens.
+fn is_cancellable(source: Source) -> bool {
+    matches!(source.kind, SourceKind::Timer | SourceKind::Watcher)
 }

@@ -222,7 +222,7 @@ fn nothing_changes_while_a_slot_runs() {
     assert_eq!(code(engine.add_program(STRANGER, [0; 32], vec![])), busy);
     assert_eq!(code(engine.remove_program(PROGRAM)), busy);
     assert_eq!(code(engine.drain()), busy);
-    let execution = execute(&engine, &engine.batch()[0], engine.stage(0), &idle);
+    let execution = execute(&engine, engine.batch().task(0), engine.stage(0), &idle);
     assert!(matches!(engine.commit(vec![execution]), Progress::Report(_)));
     engine.drain().unwrap();
 }

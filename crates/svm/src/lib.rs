@@ -141,7 +141,7 @@ impl Svm {
                     let executed: Vec<_> = executions.iter().map(|execution| execution.task_id).collect();
                     progress = self.engine.commit(executions);
                     // Where tasks spoil each other's outcomes, running far ahead is work for nothing.
-                    let spoiled = self.engine.batch().first().is_some_and(|task| executed.contains(&task.id));
+                    let spoiled = self.engine.batch().iter().next().is_some_and(|task| executed.contains(&task.id));
                     group = if spoiled { self.workers.count() } else { MAX_GROUP.min(2 * group) };
                 }
             }

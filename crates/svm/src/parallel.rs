@@ -11,7 +11,6 @@ use crate::{
 use rayon::prelude::*;
 use std::{
     collections::HashMap,
-    sync::Arc,
     thread::{Builder, JoinHandle},
 };
 
@@ -66,13 +65,10 @@ impl Workers {
     /// Runs the first tasks of the engine's batch, which is not empty; at most `max`.
     pub fn run(&self, engine: &Engine, runtime: &Runtime, slot: &SlotEnvironment, max: usize) -> Vec<Execution> {
         let batch = engine.batch();
-        let execute = |index: usize| {
-            let task: &Task = &batch[index];
-            runtime.execute(engine, slot, task, engine.stage(index))
-        };
+        let execute = |index: usize| runtime.execute(engine, slot, batch.task(index), engine.stage(index));
         let group = match self {
             Workers::Caller => 1,
-            Workers::Pool(_) => independent(&batch[..batch.len().min(max)]),
+            Workers::Pool(_) => independent(batch.iter().take(max)),
         };
         match self {
             Workers::Pool(Pool { pool: Some(pool), .. }) if group > 1 => pool.install(|| (0..group).into_par_iter().map(execute).collect()),
@@ -82,19 +78,21 @@ impl Workers {
 }
 
 /// How many tasks from the front can run at the same time.
-fn independent(batch: &[Arc<Task>]) -> usize {
+fn independent<'a>(tasks: impl Iterator<Item = &'a Task>) -> usize {
     let mut writes: HashMap<Address, bool> = HashMap::new();
-    for (index, task) in batch.iter().enumerate() {
+    let mut count = 0;
+    for task in tasks {
         let accounts = &task.callback.accounts;
         let conflict = accounts.iter().any(|meta| writes.get(&meta.address).is_some_and(|written| *written || meta.writable));
         if conflict {
-            return index;
+            break;
         }
         for meta in accounts {
             *writes.entry(meta.address).or_default() |= meta.writable;
         }
+        count += 1;
     }
-    batch.len()
+    count
 }
 
 /// Dropping a rayon pool does not wait for its threads, but unloading the code they run, or the environment of a Node worker,
@@ -113,11 +111,12 @@ impl Drop for Pool {
 mod tests {
     use super::*;
     use crate::{AccountMeta, Callback, Cause, Priority, Source, SourceKind};
+    use std::sync::Arc;
 
-    fn task(accounts: &[(u8, bool)]) -> Arc<Task> {
+    fn task(accounts: &[(u8, bool)]) -> Task {
         let accounts = accounts.iter().map(|(n, writable)| AccountMeta { address: Address([*n; 32]), signer: false, writable: *writable }).collect();
         let cause = Cause { trigger: 0, due_slot: 0, ticks: 1, account: Address::default(), old_value: None, new_value: None };
-        Arc::new(Task {
+        Task {
             id: 0,
             sequence: 0,
             source: Source { kind: SourceKind::Task, id: 0 },
@@ -126,13 +125,13 @@ mod tests {
             deadline_slot: None,
             queued_slot: 0,
             cause,
-        })
+        }
     }
 
     #[test]
     fn a_group_ends_before_the_first_conflict() {
         let (read, write) = (false, true);
-        let length = |tasks: &[&[(u8, bool)]]| independent(&tasks.iter().map(|accounts| task(accounts)).collect::<Vec<_>>());
+        let length = |tasks: &[&[(u8, bool)]]| independent(tasks.iter().map(|accounts| task(accounts)).collect::<Vec<_>>().iter());
         assert_eq!(length(&[&[], &[], &[]]), 3);
         assert_eq!(length(&[&[(1, read)], &[(1, read)], &[(1, read)]]), 3);
         assert_eq!(length(&[&[(1, write)], &[(2, write)], &[(1, write)]]), 2);

@@ -42,8 +42,8 @@ impl Host {
                 Progress::Report(done) => return Ok(report(&done)),
                 Progress::Batch => {
                     let batch = engine.batch();
-                    let count = independent(&batch[..self.ahead.min(batch.len())]);
-                    let executions = (0..count).map(|index| program::execute(engine, &batch[index], engine.stage(index))).collect();
+                    let count = independent(&batch.iter().take(self.ahead).collect::<Vec<_>>());
+                    let executions = (0..count).map(|index| program::execute(engine, batch.task(index), engine.stage(index))).collect();
                     progress = engine.commit(executions);
                 }
             }
@@ -118,12 +118,12 @@ impl Host {
 }
 
 /// How many tasks from the front share no account that one of them writes.
-fn independent(batch: &[Arc<Task>]) -> usize {
+fn independent(batch: &[&Task]) -> usize {
     let conflict = |a: &Task, b: &Task| {
         let mut pairs = a.callback.accounts.iter().flat_map(|a| b.callback.accounts.iter().map(move |b| (a, b)));
         pairs.any(|(a, b)| a.address == b.address && (a.writable || b.writable))
     };
-    (1..batch.len()).find(|&index| batch[..index].iter().any(|earlier| conflict(earlier, &batch[index]))).unwrap_or(batch.len())
+    (1..batch.len()).find(|&index| batch[..index].iter().any(|earlier| conflict(earlier, batch[index]))).unwrap_or(batch.len())
 }
 
 // ---- arguments -------------------------------------------------------------------------------------------------------

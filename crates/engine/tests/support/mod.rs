@@ -66,8 +66,9 @@ pub fn speculative_slot(engine: &mut Engine, slot: u64, behaviour: Behaviour<'_>
             Progress::Report(report) => return report,
             Progress::Batch => {
                 let batch = engine.batch();
-                let count = independent(&batch[..ahead(batch.len()).clamp(1, batch.len())]);
-                let executions = (0..count).map(|index| execute(engine, &batch[index], engine.stage(index), behaviour)).collect();
+                let tasks: Vec<_> = batch.iter().take(ahead(batch.len()).max(1)).collect();
+                let count = independent(&tasks);
+                let executions = (0..count).map(|index| execute(engine, batch.task(index), engine.stage(index), behaviour)).collect();
                 progress = engine.commit(executions);
             }
         }
@@ -75,12 +76,12 @@ pub fn speculative_slot(engine: &mut Engine, slot: u64, behaviour: Behaviour<'_>
 }
 
 /// How many tasks from the front share no account that one of them writes.
-fn independent(batch: &[Arc<Task>]) -> usize {
+fn independent(batch: &[&Task]) -> usize {
     let conflict = |a: &Task, b: &Task| {
         let pairs = a.callback.accounts.iter().flat_map(|a| b.callback.accounts.iter().map(move |b| (a, b)));
         pairs.into_iter().any(|(a, b)| a.address == b.address && (a.writable || b.writable))
     };
-    (1..batch.len()).find(|index| (0..*index).any(|earlier| conflict(&batch[earlier], &batch[*index]))).unwrap_or(batch.len())
+    (1..batch.len()).find(|index| (0..*index).any(|earlier| conflict(batch[earlier], batch[*index]))).unwrap_or(batch.len())
 }
 
 /// Runs an instruction now.
