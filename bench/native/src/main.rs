@@ -7,6 +7,7 @@
 //! `npm run bench` runs it together with what JavaScript sees, and prints one table. Rows are described in [`measure`].
 
 mod calibrate;
+mod engine;
 mod measure;
 mod scheduler;
 
@@ -14,7 +15,7 @@ use measure::Bench;
 use std::process::ExitCode;
 
 /// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run), ("scheduler", scheduler::run)];
+const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run), ("scheduler", scheduler::run), ("engine", engine::run)];
 
 /// Operations whose instructions can be counted: each does it `n` times.
 const COUNTED: &[(&str, fn(u64))] = &[("scheduler", scheduler::count)];

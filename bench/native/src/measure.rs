@@ -155,6 +155,12 @@ fn counted(operation: &str, n: u64) -> Result<f64, String> {
     collected.ok_or_else(|| format!("valgrind said:\n{text}"))
 }
 
+/// Memory of this process that is in use, as the system sees it.
+pub fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |pages| pages * 4096)
+}
+
 /// Runs `operations` once and returns nanoseconds for each.
 pub fn per_operation<R>(operations: u64, run: impl FnOnce() -> R) -> f64 {
     let start = Instant::now();
