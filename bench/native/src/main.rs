@@ -8,15 +8,16 @@
 
 mod calibrate;
 mod measure;
+mod wheel;
 
 use measure::Bench;
 use std::process::ExitCode;
 
 /// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run)];
+const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run), ("wheel", wheel::run)];
 
 /// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] = &[];
+const COUNTED: &[(&str, fn(u64))] = &[("wheel-insert-cancel", wheel::insert_and_cancel), ("wheel-insert-expire", wheel::insert_and_expire)];
 
 fn main() -> ExitCode {
     match run() {

@@ -1,0 +1,357 @@
+//! A timer wheel: ids by the slot in which they are due.
+//!
+//! It is scheme 4 of Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987): one place for every slot up to the horizon,
+//! so that a timer is put where it stays until it is due. There are no rounds, and nothing cascades from coarse wheels to fine ones.
+//!
+//! ```text
+//! slot & mask ──► page ──► occupied: one bit a slot              finds the next slot in which something is due
+//!                          heads:    the newest chunk of a slot
+//!                                          │
+//!                                          ▼
+//!                  chunks: [id id id] ◄──► [id id id]            a handle names a cell and the generation of its chunk
+//! ```
+//!
+//! A page is 65,536 slots. It exists while something in it is pending and is then kept for the next one that is needed, so a far horizon
+//! costs nothing until it is used. A timer costs its share of a chunk, 17 to 52 bytes: the more timers a slot has, the fewer.
+//!
+//! Inserting touches a head and one or two chunks, cancelling a chunk and at times its neighbours, however many timers there are.
+
+/// The largest horizon, 2^30 - 1 slots.
+pub const MAX_HORIZON: u64 = (1 << 30) - 1;
+
+const PAGE_SLOTS: usize = 1 << 16;
+const WORD_BITS: usize = 64;
+
+/// Ids of one chunk, which has 48 bytes with three. With more, the memory of a wheel with a timer or two in each slot would be mostly empty.
+const CELLS: usize = 3;
+/// The number of a cell is its chunk's index times this, plus its place in the chunk.
+const CELL_STRIDE: u32 = 4;
+
+/// The index of no chunk.
+const NONE: u32 = u32::MAX;
+
+/// Names a timer of one wheel, and never another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle {
+    cell: u32,
+    generation: u32,
+}
+
+/// A slot that is not one to `horizon` slots ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("slot must be from {min} to {max}, not {slot}")]
+pub struct OutOfRange {
+    /// What was asked for.
+    pub slot: u64,
+    /// The first slot that is allowed, at least if it exists.
+    pub min: u64,
+    /// The last one.
+    pub max: u64,
+}
+
+/// Bytes that a wheel holds, by what they grow with. Neither part shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// For slots: 4.2 bytes for each one of the pages that were in use at the same time.
+    pub slots: usize,
+    /// For the timers that were pending at the same time.
+    pub timers: usize,
+}
+
+/// Ids by slot; see the [module](self).
+pub struct Wheel {
+    current: u64,
+    horizon: u64,
+    /// A slot's position is `slot & mask`. All pending slots are at most `mask` apart, so no two of them share one.
+    mask: u64,
+    len: usize,
+    /// By position, as far as ever used.
+    pages: Vec<Option<Box<Page>>>,
+    /// Pages in which nothing is pending.
+    spare_pages: Vec<Box<Page>>,
+    chunks: Chunks,
+}
+
+struct Page {
+    /// Slots in which something is pending: the bits that are set.
+    slots: u32,
+    occupied: Box<[u64; PAGE_SLOTS / WORD_BITS]>,
+    /// Chunks of the occupied slots; the others have whatever they had before.
+    heads: Box<[u32; PAGE_SLOTS]>,
+}
+
+struct Chunks {
+    all: Vec<Chunk>,
+    /// Those in which nothing is pending. A list through the chunks themselves would cost a cache miss for each that is taken.
+    spare: Vec<u32>,
+}
+
+/// Some timers of one slot. Its cells are filled in order, and each once, so that one generation serves them all.
+#[derive(Default)]
+struct Chunk {
+    ids: [u64; CELLS],
+    /// Grows when the chunk becomes spare.
+    generation: u32,
+    position: u32,
+    older: u32,
+    newer: u32,
+    /// How many cells have been filled.
+    filled: u8,
+    /// One bit for each cell whose timer is pending.
+    live: u8,
+}
+
+impl Wheel {
+    /// An empty wheel for slots up to `horizon` ahead, at most [`MAX_HORIZON`]: a larger one is lowered to that.
+    pub fn new(current: u64, horizon: u64) -> Self {
+        let horizon = horizon.min(MAX_HORIZON);
+        let positions = (horizon + 1).next_power_of_two().max(PAGE_SLOTS as u64);
+        let chunks = Chunks { all: Vec::new(), spare: Vec::new() };
+        Wheel { current, horizon, mask: positions - 1, len: 0, pages: Vec::new(), spare_pages: Vec::new(), chunks }
+    }
+
+    /// The slot up to which everything has been taken out.
+    pub fn current(&self) -> u64 {
+        self.current
+    }
+
+    /// Pending timers.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is pending.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What it holds.
+    pub fn memory(&self) -> Memory {
+        let pages = self.pages.iter().flatten().count() + self.spare_pages.len();
+        let lists = (self.pages.capacity() + self.spare_pages.capacity()) * size_of::<usize>();
+        let Chunks { all, spare } = &self.chunks;
+        Memory {
+            slots: pages * Page::BYTES + lists,
+            timers: all.capacity() * size_of::<Chunk>() + spare.capacity() * size_of::<u32>(),
+        }
+    }
+
+    /// Adds a timer. Ids of one slot need not ascend, but are faster if they do.
+    ///
+    /// # Panics
+    ///
+    /// If that takes more than 2^30 chunks, which are 48 GiB.
+    pub fn insert(&mut self, slot: u64, id: u64) -> Result<Handle, OutOfRange> {
+        if slot <= self.current || slot - self.current > self.horizon {
+            let (min, max) = (self.current.saturating_add(1), self.current.saturating_add(self.horizon));
+            return Err(OutOfRange { slot, min, max });
+        }
+        let position = (slot & self.mask) as u32;
+        let (number, at) = page_of(position);
+        if number >= self.pages.len() {
+            self.pages.resize_with(number + 1, || None);
+        }
+        let page = self.pages[number].get_or_insert_with(|| self.spare_pages.pop().unwrap_or_else(Page::new));
+        let head = if page.is_occupied(at) { page.heads[at] } else { NONE };
+        let index = match self.chunks.all.get(head as usize) {
+            Some(chunk) if usize::from(chunk.filled) < CELLS => head,
+            _ => {
+                page.set_head(at, self.chunks.take(position, head));
+                page.heads[at]
+            }
+        };
+        self.len += 1;
+        Ok(self.chunks.fill(index, id))
+    }
+
+    /// Takes a timer out and returns its slot and id; `None` if it is not pending any more.
+    pub fn cancel(&mut self, handle: Handle) -> Option<(u64, u64)> {
+        let (index, cell) = (handle.cell / CELL_STRIDE, (handle.cell % CELL_STRIDE) as usize);
+        let chunk = self.chunks.all.get_mut(index as usize)?;
+        if chunk.generation != handle.generation || !chunk.is_live(cell) {
+            return None;
+        }
+        chunk.live &= !(1 << cell);
+        let (id, position) = (chunk.ids[cell], chunk.position);
+        if chunk.live == 0 {
+            self.unlink(index);
+        }
+        self.len -= 1;
+        // The difference of two positions is meant, which may wrap.
+        let distance = u64::from(position).wrapping_sub(self.current) & self.mask;
+        Some((self.current + distance, id))
+    }
+
+    /// Moves on to `slot` and appends the timers up to it, as (slot, id), in ascending order. An earlier slot changes nothing.
+    pub fn advance(&mut self, slot: u64, due: &mut Vec<(u64, u64)>) {
+        // Farther than the horizon there is nothing, and positions would repeat.
+        let last = slot.min(self.current.saturating_add(self.horizon));
+        while let Some(next) = self.next_occupied(last) {
+            self.current = next;
+            self.drain(next, due);
+        }
+        self.current = self.current.max(slot);
+    }
+
+    /// The first slot in which something is pending.
+    pub fn next_due(&self) -> Option<u64> {
+        self.next_occupied(self.current.saturating_add(self.horizon))
+    }
+
+    /// The first slot after the current one, and up to `last`, in which something is pending.
+    fn next_occupied(&self, last: u64) -> Option<u64> {
+        let mut before = self.current;
+        while before < last {
+            let from = before + 1;
+            let to = last.min(from | (PAGE_SLOTS as u64 - 1));
+            let (number, at) = page_of((from & self.mask) as u32);
+            let page = self.pages.get(number).and_then(Option::as_ref);
+            if let Some(found) = page.and_then(|page| page.first_occupied(at, at + (to - from) as usize)) {
+                return Some(from + (found - at) as u64);
+            }
+            before = to;
+        }
+        None
+    }
+
+    /// Appends the timers of an occupied slot and empties it.
+    fn drain(&mut self, slot: u64, due: &mut Vec<(u64, u64)>) {
+        let first = due.len();
+        let mut index = self.vacate((slot & self.mask) as u32);
+        // Backwards: the newest chunk, and in it the newest id, comes first.
+        while index != NONE {
+            let chunk = &self.chunks.all[index as usize];
+            due.extend((0..CELLS).rev().filter(|cell| chunk.is_live(*cell)).map(|cell| (slot, chunk.ids[cell])));
+            let older = chunk.older;
+            self.chunks.give_back(index);
+            index = older;
+        }
+        let fired = &mut due[first..];
+        fired.reverse();
+        if !fired.is_sorted() {
+            fired.sort_unstable();
+        }
+        self.len -= fired.len();
+    }
+
+    /// Takes a chunk in which nothing is pending any more out of its slot.
+    fn unlink(&mut self, index: u32) {
+        let Chunk { older, newer, position, .. } = self.chunks.all[index as usize];
+        if let Some(chunk) = self.chunks.all.get_mut(older as usize) {
+            chunk.newer = newer;
+        }
+        if let Some(chunk) = self.chunks.all.get_mut(newer as usize) {
+            chunk.older = older;
+        } else if older == NONE {
+            self.vacate(position);
+        } else {
+            let (number, at) = page_of(position);
+            self.pages[number].as_mut().expect("a chunk's slot is occupied").heads[at] = older;
+        }
+        self.chunks.give_back(index);
+    }
+
+    /// Makes an occupied slot empty, and its page spare if that was the last one, and returns the newest chunk it had.
+    fn vacate(&mut self, position: u32) -> u32 {
+        let (number, at) = page_of(position);
+        let page = self.pages[number].as_mut().expect("a page has the slot that is occupied");
+        let head = page.heads[at];
+        page.occupied[at / WORD_BITS] &= !(1 << (at % WORD_BITS));
+        page.slots -= 1;
+        if page.slots == 0 {
+            self.spare_pages.extend(self.pages[number].take());
+        }
+        head
+    }
+}
+
+/// The number of a position's page, and the place in it.
+fn page_of(position: u32) -> (usize, usize) {
+    (position as usize / PAGE_SLOTS, position as usize % PAGE_SLOTS)
+}
+
+impl Page {
+    const BYTES: usize = size_of::<Page>() + PAGE_SLOTS / 8 + PAGE_SLOTS * size_of::<u32>();
+
+    fn new() -> Box<Page> {
+        let occupied = vec![0; PAGE_SLOTS / WORD_BITS].try_into().expect("the length is right");
+        let heads = vec![0; PAGE_SLOTS].try_into().expect("the length is right");
+        Box::new(Page { slots: 0, occupied, heads })
+    }
+
+    fn is_occupied(&self, at: usize) -> bool {
+        self.occupied[at / WORD_BITS] >> (at % WORD_BITS) & 1 == 1
+    }
+
+    fn set_head(&mut self, at: usize, chunk: u32) {
+        self.slots += u32::from(!self.is_occupied(at));
+        self.occupied[at / WORD_BITS] |= 1 << (at % WORD_BITS);
+        self.heads[at] = chunk;
+    }
+
+    /// The first occupied slot of `from..=to`.
+    fn first_occupied(&self, from: usize, to: usize) -> Option<usize> {
+        let mut word = from / WORD_BITS;
+        let mut bits = self.occupied[word] & u64::MAX << (from % WORD_BITS);
+        while bits == 0 {
+            if word == to / WORD_BITS {
+                return None;
+            }
+            word += 1;
+            bits = self.occupied[word];
+        }
+        let found = word * WORD_BITS + bits.trailing_zeros() as usize;
+        (found <= to).then_some(found)
+    }
+}
+
+impl Chunks {
+    /// Puts a chunk without timers in front of `older`.
+    fn take(&mut self, position: u32, older: u32) -> u32 {
+        let index = self.spare.pop().unwrap_or_else(|| self.add());
+        if let Some(chunk) = self.all.get_mut(older as usize) {
+            chunk.newer = index;
+        }
+        let chunk = &mut self.all[index as usize];
+        (chunk.position, chunk.older, chunk.newer) = (position, older, NONE);
+        index
+    }
+
+    fn add(&mut self) -> u32 {
+        let index = self.all.len();
+        assert!(index < 1 << 30, "a timer wheel has 2^30 chunks at most");
+        // Doubling would leave up to half of the memory unused. Nothing is spare now, but everything may be later.
+        if index == self.all.capacity() {
+            self.all.reserve_exact(index / 8 + 64);
+            self.spare.reserve_exact(self.all.capacity());
+        }
+        self.all.push(Chunk::default());
+        index as u32
+    }
+
+    fn give_back(&mut self, index: u32) {
+        let chunk = &mut self.all[index as usize];
+        (chunk.filled, chunk.live) = (0, 0);
+        chunk.generation += 1;
+        // At the end of the range it is retired, lest an old handle should name a new timer: 48 bytes for four billion uses.
+        if chunk.generation < u32::MAX {
+            self.spare.push(index);
+        }
+    }
+
+    /// Puts an id into the next cell of a chunk that has one.
+    fn fill(&mut self, index: u32, id: u64) -> Handle {
+        let chunk = &mut self.all[index as usize];
+        let cell = chunk.filled;
+        chunk.ids[usize::from(cell)] = id;
+        chunk.filled += 1;
+        chunk.live |= 1 << cell;
+        Handle { cell: index * CELL_STRIDE + u32::from(cell), generation: chunk.generation }
+    }
+}
+
+impl Chunk {
+    fn is_live(&self, cell: usize) -> bool {
+        self.live >> cell & 1 == 1
+    }
+}
