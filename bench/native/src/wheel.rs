@@ -64,14 +64,14 @@ impl Ours {
 }
 
 impl Timers for Ours {
-    type Key = Handle;
+    type Key = (Handle, u64);
 
-    fn insert(&mut self, slot: u64, id: u64) -> Handle {
-        self.wheel.insert(slot, id).expect("the slot is ahead")
+    fn insert(&mut self, slot: u64, id: u64) -> (Handle, u64) {
+        (self.wheel.insert(slot, id).expect("the slot is ahead"), id)
     }
 
-    fn cancel(&mut self, key: Handle) {
-        black_box(self.wheel.cancel(key));
+    fn cancel(&mut self, (handle, id): (Handle, u64)) {
+        black_box(self.wheel.cancel(handle, id));
     }
 
     fn advance(&mut self, slot: u64) -> usize {

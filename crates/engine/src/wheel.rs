@@ -4,17 +4,20 @@
 //! so that a timer is put where it stays until it is due. There are no rounds, and nothing cascades from coarse wheels to fine ones.
 //!
 //! ```text
-//! slot & mask ──► page ──► occupied: one bit a slot              finds the next slot in which something is due
-//!                          heads:    the newest chunk of a slot
+//! slot & mask ──► page ──► occupied: one bit a slot        finds the next slot in which something is due
+//!                          heads:    the newest cell of a slot
 //!                                          │
 //!                                          ▼
-//!                  chunks: [id id id] ◄──► [id id id]            a handle names a cell and the generation of its chunk
+//!                  chunks: [id id id id] ◄──► [id id id id]
 //! ```
 //!
 //! A page is 65,536 slots. It exists while something in it is pending and is then kept for the next one that is needed, so a far horizon
-//! costs nothing until it is used. A timer costs its share of a chunk, 17 to 52 bytes: the more timers a slot has, the fewer.
+//! costs nothing until it is used. A timer costs its share of a chunk, 13 to 52 bytes: the more timers a slot has, the fewer.
 //!
-//! Inserting touches a head and one or two chunks, cancelling a chunk and at times its neighbours, however many timers there are.
+//! What takes time is waiting for memory, so operations do not wait for one another: inserting reads nothing but the bit and the head of
+//! its slot, and timers that are due are read in batches.
+
+use std::hint::black_box;
 
 /// The largest horizon, 2^30 - 1 slots.
 pub const MAX_HORIZON: u64 = (1 << 30) - 1;
@@ -22,20 +25,20 @@ pub const MAX_HORIZON: u64 = (1 << 30) - 1;
 const PAGE_SLOTS: usize = 1 << 16;
 const WORD_BITS: usize = 64;
 
-/// Ids of one chunk, which has 48 bytes with three. With more, the memory of a wheel with a timer or two in each slot would be mostly empty.
-const CELLS: usize = 3;
-/// The number of a cell is its chunk's index times this, plus its place in the chunk.
-const CELL_STRIDE: u32 = 4;
+/// Ids of one chunk, which has 48 bytes with four. With more, most of the memory would be empty if slots have a timer or two.
+const CELLS: u32 = 4;
 
 /// The index of no chunk.
 const NONE: u32 = u32::MAX;
 
-/// Names a timer of one wheel, and never another one.
+/// Slots whose chunks are fetched before the first of them is emptied.
+const BATCH: usize = 16;
+
+/// Where a timer is: the index of its chunk, times [`CELLS`], plus its place in the chunk.
+///
+/// Together with the timer's id it is safe to keep for any time. When the timer has gone, its place is some other timer's, which has another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Handle {
-    cell: u32,
-    generation: u32,
-}
+pub struct Handle(u32);
 
 /// A slot that is not one to `horizon` slots ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,10 +76,11 @@ pub struct Wheel {
 }
 
 struct Page {
-    /// Slots in which something is pending: the bits that are set.
-    slots: u32,
+    /// How many slots are occupied.
+    count: u32,
+    /// A bit for each slot: whether something is pending.
     occupied: Box<[u64; PAGE_SLOTS / WORD_BITS]>,
-    /// Chunks of the occupied slots; the others have whatever they had before.
+    /// The cell that was filled last, of each occupied slot; the others have whatever they had before.
     heads: Box<[u32; PAGE_SLOTS]>,
 }
 
@@ -86,19 +90,14 @@ struct Chunks {
     spare: Vec<u32>,
 }
 
-/// Some timers of one slot. Its cells are filled in order, and each once, so that one generation serves them all.
-#[derive(Default)]
+/// Some timers of one slot. Its cells are filled in order, each once; a newer chunk follows when they are full. When none is live, it is spare.
 struct Chunk {
-    ids: [u64; CELLS],
-    /// Grows when the chunk becomes spare.
-    generation: u32,
+    ids: [u64; CELLS as usize],
     position: u32,
     older: u32,
     newer: u32,
-    /// How many cells have been filled.
-    filled: u8,
-    /// One bit for each cell whose timer is pending.
-    live: u8,
+    /// Whether the timer in the cell is pending. Bytes and not bits, since a bit cannot be set without reading the others.
+    live: [bool; CELLS as usize],
 }
 
 impl Wheel {
@@ -152,43 +151,62 @@ impl Wheel {
             self.pages.resize_with(number + 1, || None);
         }
         let page = self.pages[number].get_or_insert_with(|| self.spare_pages.pop().unwrap_or_else(Page::new));
-        let head = if page.is_occupied(at) { page.heads[at] } else { NONE };
-        let index = match self.chunks.all.get(head as usize) {
-            Some(chunk) if usize::from(chunk.filled) < CELLS => head,
-            _ => {
-                page.set_head(at, self.chunks.take(position, head));
-                page.heads[at]
-            }
+        let cell = if !page.is_occupied(at) {
+            page.occupy(at);
+            self.chunks.take(position, NONE)
+        } else if page.heads[at] % CELLS == CELLS - 1 {
+            self.chunks.take(position, page.heads[at] / CELLS)
+        } else {
+            page.heads[at] + 1
         };
+        page.heads[at] = cell;
+        let chunk = &mut self.chunks.all[(cell / CELLS) as usize];
+        chunk.ids[(cell % CELLS) as usize] = id;
+        chunk.live[(cell % CELLS) as usize] = true;
         self.len += 1;
-        Ok(self.chunks.fill(index, id))
+        Ok(Handle(cell))
     }
 
-    /// Takes a timer out and returns its slot and id; `None` if it is not pending any more.
-    pub fn cancel(&mut self, handle: Handle) -> Option<(u64, u64)> {
-        let (index, cell) = (handle.cell / CELL_STRIDE, (handle.cell % CELL_STRIDE) as usize);
+    /// Takes the timer out that [`Wheel::insert`] gave the handle for and returns its slot; `None` if it is not pending any more.
+    pub fn cancel(&mut self, handle: Handle, id: u64) -> Option<u64> {
+        let (index, cell) = (handle.0 / CELLS, (handle.0 % CELLS) as usize);
         let chunk = self.chunks.all.get_mut(index as usize)?;
-        if chunk.generation != handle.generation || !chunk.is_live(cell) {
+        if chunk.ids[cell] != id || !chunk.live[cell] {
             return None;
         }
-        chunk.live &= !(1 << cell);
-        let (id, position) = (chunk.ids[cell], chunk.position);
-        if chunk.live == 0 {
+        chunk.live[cell] = false;
+        self.len -= 1;
+        let position = u64::from(chunk.position);
+        if chunk.live == [false; CELLS as usize] {
             self.unlink(index);
         }
-        self.len -= 1;
-        // The difference of two positions is meant, which may wrap.
-        let distance = u64::from(position).wrapping_sub(self.current) & self.mask;
-        Some((self.current + distance, id))
+        Some(self.current + (position.wrapping_sub(self.current) & self.mask))
     }
 
     /// Moves on to `slot` and appends the timers up to it, as (slot, id), in ascending order. An earlier slot changes nothing.
     pub fn advance(&mut self, slot: u64, due: &mut Vec<(u64, u64)>) {
         // Farther than the horizon there is nothing, and positions would repeat.
         let last = slot.min(self.current.saturating_add(self.horizon));
-        while let Some(next) = self.next_occupied(last) {
-            self.current = next;
-            self.drain(next, due);
+        let mut batch = [(0, NONE); BATCH];
+        loop {
+            let mut count = 0;
+            let mut any = false;
+            while count < BATCH
+                && let Some(slot) = self.next_occupied(last)
+            {
+                self.current = slot;
+                batch[count] = (slot, self.vacate((slot & self.mask) as u32));
+                any |= self.chunks.all[batch[count].1 as usize].live[0];
+                count += 1;
+            }
+            // The chunks are on their way together. Without a use the compiler would not have asked for them.
+            black_box(any);
+            for (slot, newest) in &batch[..count] {
+                self.drain(*slot, *newest, due);
+            }
+            if count < BATCH {
+                break;
+            }
         }
         self.current = self.current.max(slot);
     }
@@ -214,24 +232,26 @@ impl Wheel {
         None
     }
 
-    /// Appends the timers of an occupied slot and empties it.
-    fn drain(&mut self, slot: u64, due: &mut Vec<(u64, u64)>) {
+    /// Appends the timers of a slot, whose chunks become spare.
+    fn drain(&mut self, slot: u64, newest: u32, due: &mut Vec<(u64, u64)>) {
         let first = due.len();
-        let mut index = self.vacate((slot & self.mask) as u32);
-        // Backwards: the newest chunk, and in it the newest id, comes first.
+        let mut index = newest;
         while index != NONE {
             let chunk = &self.chunks.all[index as usize];
-            due.extend((0..CELLS).rev().filter(|cell| chunk.is_live(*cell)).map(|cell| (slot, chunk.ids[cell])));
+            // Backwards, as the chunks are.
+            for cell in (0..CELLS as usize).rev().filter(|cell| chunk.live[*cell]) {
+                due.push((slot, chunk.ids[cell]));
+            }
             let older = chunk.older;
             self.chunks.give_back(index);
             index = older;
         }
         let fired = &mut due[first..];
+        self.len -= fired.len();
         fired.reverse();
         if !fired.is_sorted() {
             fired.sort_unstable();
         }
-        self.len -= fired.len();
     }
 
     /// Takes a chunk in which nothing is pending any more out of its slot.
@@ -246,7 +266,7 @@ impl Wheel {
             self.vacate(position);
         } else {
             let (number, at) = page_of(position);
-            self.pages[number].as_mut().expect("a chunk's slot is occupied").heads[at] = older;
+            self.pages[number].as_mut().expect("a chunk's slot is occupied").heads[at] = older * CELLS + CELLS - 1;
         }
         self.chunks.give_back(index);
     }
@@ -255,13 +275,13 @@ impl Wheel {
     fn vacate(&mut self, position: u32) -> u32 {
         let (number, at) = page_of(position);
         let page = self.pages[number].as_mut().expect("a page has the slot that is occupied");
-        let head = page.heads[at];
+        let newest = page.heads[at] / CELLS;
         page.occupied[at / WORD_BITS] &= !(1 << (at % WORD_BITS));
-        page.slots -= 1;
-        if page.slots == 0 {
+        page.count -= 1;
+        if page.count == 0 {
             self.spare_pages.extend(self.pages[number].take());
         }
-        head
+        newest
     }
 }
 
@@ -276,17 +296,16 @@ impl Page {
     fn new() -> Box<Page> {
         let occupied = vec![0; PAGE_SLOTS / WORD_BITS].try_into().expect("the length is right");
         let heads = vec![0; PAGE_SLOTS].try_into().expect("the length is right");
-        Box::new(Page { slots: 0, occupied, heads })
+        Box::new(Page { count: 0, occupied, heads })
     }
 
     fn is_occupied(&self, at: usize) -> bool {
         self.occupied[at / WORD_BITS] >> (at % WORD_BITS) & 1 == 1
     }
 
-    fn set_head(&mut self, at: usize, chunk: u32) {
-        self.slots += u32::from(!self.is_occupied(at));
+    fn occupy(&mut self, at: usize) {
+        self.count += 1;
         self.occupied[at / WORD_BITS] |= 1 << (at % WORD_BITS);
-        self.heads[at] = chunk;
     }
 
     /// The first occupied slot of `from..=to`.
@@ -306,18 +325,23 @@ impl Page {
 }
 
 impl Chunks {
-    /// Puts a chunk without timers in front of `older`.
+    /// Puts a chunk without timers in front of `older`, and returns its first cell.
     fn take(&mut self, position: u32, older: u32) -> u32 {
-        let index = self.spare.pop().unwrap_or_else(|| self.add());
-        if let Some(chunk) = self.all.get_mut(older as usize) {
-            chunk.newer = index;
+        let chunk = Chunk { ids: [0; CELLS as usize], position, older, newer: NONE, live: [false; CELLS as usize] };
+        let index = match self.spare.pop() {
+            Some(index) => {
+                self.all[index as usize] = chunk;
+                index
+            }
+            None => self.add(chunk),
+        };
+        if let Some(older) = self.all.get_mut(older as usize) {
+            older.newer = index;
         }
-        let chunk = &mut self.all[index as usize];
-        (chunk.position, chunk.older, chunk.newer) = (position, older, NONE);
-        index
+        index * CELLS
     }
 
-    fn add(&mut self) -> u32 {
+    fn add(&mut self, chunk: Chunk) -> u32 {
         let index = self.all.len();
         assert!(index < 1 << 30, "a timer wheel has 2^30 chunks at most");
         // Doubling would leave up to half of the memory unused. Nothing is spare now, but everything may be later.
@@ -325,33 +349,12 @@ impl Chunks {
             self.all.reserve_exact(index / 8 + 64);
             self.spare.reserve_exact(self.all.capacity());
         }
-        self.all.push(Chunk::default());
+        self.all.push(chunk);
         index as u32
     }
 
     fn give_back(&mut self, index: u32) {
-        let chunk = &mut self.all[index as usize];
-        (chunk.filled, chunk.live) = (0, 0);
-        chunk.generation += 1;
-        // At the end of the range it is retired, lest an old handle should name a new timer: 48 bytes for four billion uses.
-        if chunk.generation < u32::MAX {
-            self.spare.push(index);
-        }
-    }
-
-    /// Puts an id into the next cell of a chunk that has one.
-    fn fill(&mut self, index: u32, id: u64) -> Handle {
-        let chunk = &mut self.all[index as usize];
-        let cell = chunk.filled;
-        chunk.ids[usize::from(cell)] = id;
-        chunk.filled += 1;
-        chunk.live |= 1 << cell;
-        Handle { cell: index * CELL_STRIDE + u32::from(cell), generation: chunk.generation }
-    }
-}
-
-impl Chunk {
-    fn is_live(&self, cell: usize) -> bool {
-        self.live >> cell & 1 == 1
+        self.all[index as usize].live = [false; CELLS as usize];
+        self.spare.push(index);
     }
 }
