@@ -31,9 +31,6 @@ const CELLS: u32 = 4;
 /// The index of no chunk.
 const NONE: u32 = u32::MAX;
 
-/// Slots whose chunks are fetched before the first of them is emptied.
-const BATCH: usize = 16;
-
 /// Where a timer is: the index of its chunk, times [`CELLS`], plus its place in the chunk.
 ///
 /// Together with the timer's id it is safe to keep for any time. When the timer has gone, its place is some other timer's, which has another id.
@@ -187,27 +184,13 @@ impl Wheel {
     pub fn advance(&mut self, slot: u64, due: &mut Vec<(u64, u64)>) {
         // Farther than the horizon there is nothing, and positions would repeat.
         let last = slot.min(self.current.saturating_add(self.horizon));
-        let mut batch = [(0, NONE); BATCH];
-        loop {
-            let mut count = 0;
-            let mut any = false;
-            while count < BATCH
-                && let Some(slot) = self.next_occupied(last)
-            {
-                self.current = slot;
-                batch[count] = (slot, self.vacate((slot & self.mask) as u32));
-                any |= self.chunks.all[batch[count].1 as usize].live[0];
-                count += 1;
-            }
-            // The chunks are on their way together. Without a use the compiler would not have asked for them.
-            black_box(any);
-            for (slot, newest) in &batch[..count] {
-                self.drain(*slot, *newest, due);
-            }
-            if count < BATCH {
-                break;
-            }
+        let before = due.len();
+        while let Some(first) = self.next_occupied(last) {
+            let end = last.min(first | (WORD_BITS as u64 - 1));
+            self.drain(first, end, due);
+            self.current = end;
         }
+        self.len -= due.len() - before;
         self.current = self.current.max(slot);
     }
 
@@ -232,25 +215,23 @@ impl Wheel {
         None
     }
 
-    /// Appends the timers of a slot, whose chunks become spare.
-    fn drain(&mut self, slot: u64, newest: u32, due: &mut Vec<(u64, u64)>) {
-        let first = due.len();
-        let mut index = newest;
-        while index != NONE {
-            let chunk = &self.chunks.all[index as usize];
-            // Backwards, as the chunks are.
-            for cell in (0..CELLS as usize).rev().filter(|cell| chunk.live[*cell]) {
-                due.push((slot, chunk.ids[cell]));
-            }
-            let older = chunk.older;
-            self.chunks.give_back(index);
-            index = older;
+    /// Appends the timers of the slots `first..=last`, which have one word of a page, and of which `first` is occupied.
+    fn drain(&mut self, first: u64, last: u64, due: &mut Vec<(u64, u64)>) {
+        let (number, at) = page_of((first & self.mask) as u32);
+        let page = self.pages[number].as_mut().expect("a page has the slot that is occupied");
+        let word = at / WORD_BITS;
+        let bits = page.occupied[word] & u64::MAX << (at % WORD_BITS) & u64::MAX >> (WORD_BITS as u64 - 1 - last % WORD_BITS as u64);
+        page.occupied[word] &= !bits;
+        page.count -= bits.count_ones();
+        let newest = |page: &Page, bit| page.heads[word * WORD_BITS + bit as usize] / CELLS;
+        // So that all chunks are on their way before one is waited for. Without a use the compiler would drop what asks for them.
+        black_box(ones(bits).fold(false, |any, bit| any | self.chunks.all[newest(page, bit) as usize].live[0]));
+        for bit in ones(bits) {
+            let slot = first - first % WORD_BITS as u64 + u64::from(bit);
+            self.chunks.drain(newest(page, bit), slot, due);
         }
-        let fired = &mut due[first..];
-        self.len -= fired.len();
-        fired.reverse();
-        if !fired.is_sorted() {
-            fired.sort_unstable();
+        if page.count == 0 {
+            self.spare_pages.extend(self.pages[number].take());
         }
     }
 
@@ -262,27 +243,26 @@ impl Wheel {
         }
         if let Some(chunk) = self.chunks.all.get_mut(newer as usize) {
             chunk.older = older;
-        } else if older == NONE {
-            self.vacate(position);
         } else {
             let (number, at) = page_of(position);
-            self.pages[number].as_mut().expect("a chunk's slot is occupied").heads[at] = older * CELLS + CELLS - 1;
+            let page = self.pages[number].as_mut().expect("a chunk's slot is occupied");
+            if older != NONE {
+                page.heads[at] = older * CELLS + CELLS - 1;
+            } else if page.vacate(at) {
+                self.spare_pages.extend(self.pages[number].take());
+            }
         }
         self.chunks.give_back(index);
     }
+}
 
-    /// Makes an occupied slot empty, and its page spare if that was the last one, and returns the newest chunk it had.
-    fn vacate(&mut self, position: u32) -> u32 {
-        let (number, at) = page_of(position);
-        let page = self.pages[number].as_mut().expect("a page has the slot that is occupied");
-        let newest = page.heads[at] / CELLS;
-        page.occupied[at / WORD_BITS] &= !(1 << (at % WORD_BITS));
-        page.count -= 1;
-        if page.count == 0 {
-            self.spare_pages.extend(self.pages[number].take());
-        }
-        newest
-    }
+/// The places of the bits that are set, in ascending order.
+fn ones(mut bits: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let lowest = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        Some(lowest)
+    })
 }
 
 /// The number of a position's page, and the place in it.
@@ -306,6 +286,13 @@ impl Page {
     fn occupy(&mut self, at: usize) {
         self.count += 1;
         self.occupied[at / WORD_BITS] |= 1 << (at % WORD_BITS);
+    }
+
+    /// Makes an occupied slot empty. Returns whether that was the last one.
+    fn vacate(&mut self, at: usize) -> bool {
+        self.occupied[at / WORD_BITS] &= !(1 << (at % WORD_BITS));
+        self.count -= 1;
+        self.count == 0
     }
 
     /// The first occupied slot of `from..=to`.
@@ -351,6 +338,27 @@ impl Chunks {
         }
         self.all.push(chunk);
         index as u32
+    }
+
+    /// Appends the timers of a slot, whose chunks become spare.
+    fn drain(&mut self, newest: u32, slot: u64, due: &mut Vec<(u64, u64)>) {
+        let first = due.len();
+        let mut index = newest;
+        while index != NONE {
+            let chunk = &self.all[index as usize];
+            // Backwards, as the chunks are.
+            for cell in (0..CELLS as usize).rev().filter(|cell| chunk.live[*cell]) {
+                due.push((slot, chunk.ids[cell]));
+            }
+            let older = chunk.older;
+            self.give_back(index);
+            index = older;
+        }
+        let fired = &mut due[first..];
+        fired.reverse();
+        if !fired.is_sorted() {
+            fired.sort_unstable();
+        }
     }
 
     fn give_back(&mut self, index: u32) {
