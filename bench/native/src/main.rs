@@ -10,15 +10,18 @@ mod calibrate;
 mod engine;
 mod measure;
 mod scheduler;
+mod wheel;
 
 use measure::Bench;
 use std::process::ExitCode;
 
 /// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run), ("scheduler", scheduler::run), ("engine", engine::run)];
+const GROUPS: &[(&str, fn(&mut Bench))] =
+    &[("calibration", calibrate::run), ("wheel", wheel::run), ("scheduler", scheduler::run), ("engine", engine::run)];
 
 /// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] = &[("scheduler", scheduler::count)];
+const COUNTED: &[(&str, fn(u64))] =
+    &[("wheel-insert-cancel", wheel::insert_and_cancel), ("wheel-insert-expire", wheel::insert_and_expire), ("scheduler", scheduler::count)];
 
 fn main() -> ExitCode {
     match run() {

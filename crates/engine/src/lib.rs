@@ -25,6 +25,7 @@ mod stage;
 mod task;
 mod timer;
 mod watcher;
+pub mod wheel;
 
 pub use account::{Account, AccountUpdate, MAX_ACCOUNT_DATA_LEN};
 pub use address::Address;
