@@ -164,13 +164,13 @@ impl Engine {
         Ok(Engine {
             chain: StateHash::genesis(&config),
             sealed_meta: meta.clone(),
+            timers: Timers::new(meta.slot, &config.limits),
             limits: config.limits,
             meta,
             programs: BTreeMap::new(),
             program_accounts: HashSet::new(),
             new_programs: Vec::new(),
             accounts: Accounts::default(),
-            timers: Timers::default(),
             watchers: Watchers::default(),
             rings: Rings::default(),
             tasks: TaskQueue::default(),
@@ -324,7 +324,7 @@ impl Engine {
 
     fn fire_timers(&mut self, report: &mut SlotReport) {
         let slot = self.meta.slot;
-        for id in self.timers.due(slot) {
+        for (trigger_slot, id) in self.timers.take_due(slot) {
             let mut timer = self.timers.get(id).expect("a due timer exists").clone();
             let room = self.room();
             if timer.spec.deadline_slot.is_some_and(|deadline| deadline < slot) {
@@ -332,6 +332,7 @@ impl Engine {
                 self.expire(&task, report);
                 timer.finish(TimerState::Expired);
             } else if timer.waits(room) {
+                self.timers.wait(trigger_slot, id);
                 continue;
             } else {
                 for tick in timer.fire(slot, room) {

@@ -1,11 +1,16 @@
 //! Timers: callbacks at a future slot, once or on a grid of slots.
 
-use crate::{Address, Callback, Error, Limits, Priority, hash::Delta};
-use borsh::{BorshDeserialize, BorshSerialize};
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+use crate::{
+    Address, Callback, Error, Limits, Priority,
+    hash::Delta,
+    wheel::{Handle, Wheel},
 };
+use borsh::{BorshDeserialize, BorshSerialize};
+use hashbrown::{
+    HashMap,
+    hash_map::{Entry, EntryRef},
+};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Finished timers that are kept for a look, engine-wide; the oldest are forgotten first. A program that creates and cancels all the
 /// time would fill the memory otherwise.
@@ -205,62 +210,89 @@ impl Timer {
     }
 }
 
+/// A timer, and its place in the wheel if it ever had one.
+struct Record {
+    timer: Timer,
+    place: Option<Handle>,
+}
+
+/// The timers of one program.
 #[derive(Default)]
+struct Owned {
+    ids: BTreeSet<u64>,
+    live: u64,
+}
+
 pub(crate) struct Timers {
-    timers: BTreeMap<u64, Timer>,
-    /// Pending timers by (trigger slot, id).
-    due: BTreeSet<(u64, u64)>,
-    live: HashMap<Address, u64>,
+    timers: HashMap<u64, Record>,
+    by_program: HashMap<Address, Owned>,
+    /// Pending timers that are due in a later slot.
+    wheel: Wheel,
+    /// Pending timers that are due, by (trigger slot, id): there was no room for them.
+    overdue: BTreeSet<(u64, u64)>,
+    active: u64,
     finished: BTreeSet<u64>,
     created: Vec<u64>,
     dirty: Vec<u64>,
 }
 
 impl Timers {
+    pub fn new(slot: u64, limits: &Limits) -> Self {
+        Timers {
+            timers: HashMap::new(),
+            by_program: HashMap::new(),
+            wheel: Wheel::new(slot, limits.max_timer_slots),
+            overdue: BTreeSet::new(),
+            active: 0,
+            finished: BTreeSet::new(),
+            created: Vec::new(),
+            dirty: Vec::new(),
+        }
+    }
+
     pub fn get(&self, id: u64) -> Option<&Timer> {
-        self.timers.get(&id)
+        self.timers.get(&id).map(|record| &record.timer)
     }
 
     pub fn of_program(&self, program: Address) -> impl Iterator<Item = &Timer> {
-        self.timers.values().filter(move |timer| timer.spec.callback.program == program)
+        self.by_program.get(&program).into_iter().flat_map(|owned| &owned.ids).filter_map(|id| self.get(*id))
     }
 
     pub fn live(&self, program: &Address) -> u64 {
-        self.live.get(program).copied().unwrap_or(0)
+        self.by_program.get(program).map_or(0, |owned| owned.live)
     }
 
     pub fn active(&self) -> u64 {
-        self.live.values().sum()
+        self.active
     }
 
     /// Adds a timer or replaces it by its new state.
     pub fn put(&mut self, timer: Timer) {
-        let (id, program) = (timer.id, timer.spec.callback.program);
-        let due = (timer.trigger_slot, id);
+        let (id, program, slot) = (timer.id, timer.spec.callback.program, timer.trigger_slot);
         let (live, pending) = (timer.is_live(), timer.state == TimerState::Pending);
-        let was_live = match self.timers.insert(id, timer) {
-            Some(old) => {
-                self.due.remove(&(old.trigger_slot, id));
-                old.is_live()
+        let was_live = match self.timers.entry(id) {
+            Entry::Occupied(mut record) => {
+                let Record { timer: old, place } = record.get_mut();
+                let was_live = old.is_live();
+                if old.state == TimerState::Pending && place.take().and_then(|place| self.wheel.cancel(place, id)).is_none() {
+                    self.overdue.remove(&(old.trigger_slot, id));
+                }
+                *old = timer;
+                was_live
             }
-            None => {
+            Entry::Vacant(none) => {
+                none.insert(Record { timer, place: None });
+                self.by_program.entry(program).or_default().ids.insert(id);
                 self.created.push(id);
                 false
             }
         };
         if pending {
-            self.due.insert(due);
+            self.wait(slot, id);
         }
-        match (was_live, live) {
-            (false, true) => *self.live.entry(program).or_default() += 1,
-            (true, false) => {
-                let count = self.live.get_mut(&program).expect("a live timer was counted");
-                *count -= 1;
-                if *count == 0 {
-                    self.live.remove(&program);
-                }
-            }
-            (false, false) | (true, true) => {}
+        if live != was_live {
+            let owned = self.by_program.get_mut(&program).expect("a program with a timer");
+            (owned.live, self.active) = if live { (owned.live + 1, self.active + 1) } else { (owned.live - 1, self.active - 1) };
         }
         if !live {
             self.finished.insert(id);
@@ -272,9 +304,20 @@ impl Timers {
         self.dirty.push(id);
     }
 
-    /// The timers due at `slot`, by (trigger slot, id).
-    pub fn due(&self, slot: u64) -> Vec<u64> {
-        self.due.range(..=(slot, u64::MAX)).map(|(_, id)| *id).collect()
+    /// Leaves a pending timer to wait for its slot or, if that has come, for room.
+    pub fn wait(&mut self, slot: u64, id: u64) {
+        match self.wheel.insert(slot, id) {
+            Ok(place) => self.timers.get_mut(&id).expect("it was put there").place = Some(place),
+            Err(_) => drop(self.overdue.insert((slot, id))),
+        }
+    }
+
+    /// Takes out what is due at `slot`, by (trigger slot, id). A timer that is not put again must be left to [`Timers::wait`].
+    pub fn take_due(&mut self, slot: u64) -> Vec<(u64, u64)> {
+        // What is overdue was due before anything in the wheel.
+        let mut due: Vec<_> = std::mem::take(&mut self.overdue).into_iter().collect();
+        self.wheel.advance(slot, &mut due);
+        due
     }
 
     /// Forgets the timers that have finished. Called before a slot does anything, so each was there until the slot after its last.
@@ -283,16 +326,21 @@ impl Timers {
     }
 
     fn forget(&mut self, id: u64) {
-        self.timers.remove(&id);
+        if let Some(Record { timer, .. }) = self.timers.remove(&id)
+            && let EntryRef::Occupied(mut owned) = self.by_program.entry_ref(&timer.spec.callback.program)
+        {
+            owned.get_mut().ids.remove(&id);
+            if owned.get().ids.is_empty() {
+                owned.remove();
+            }
+        }
         self.dirty.push(id);
     }
 
     pub fn delta(&self, delta: &mut Delta) {
-        delta.changed("new timer", &self.created, |id| self.timers.get(id).map(|timer| &*timer.spec));
+        delta.changed("new timer", &self.created, |id| self.get(*id).map(|timer| &*timer.spec));
         delta.changed("timer", &self.dirty, |id| {
-            self.timers
-                .get(id)
-                .map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight, timer.ended))
+            self.get(*id).map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight, timer.ended))
         });
     }
 

@@ -126,10 +126,7 @@ impl Wheel {
         let pages = self.pages.iter().flatten().count() + self.spare_pages.len();
         let lists = (self.pages.capacity() + self.spare_pages.capacity()) * size_of::<usize>();
         let Chunks { all, spare } = &self.chunks;
-        Memory {
-            slots: pages * Page::BYTES + lists,
-            timers: all.capacity() * size_of::<Chunk>() + spare.capacity() * size_of::<u32>(),
-        }
+        Memory { slots: pages * Page::BYTES + lists, timers: all.capacity() * size_of::<Chunk>() + spare.capacity() * size_of::<u32>() }
     }
 
     /// Adds a timer. Ids of one slot need not ascend, but are faster if they do.
