@@ -18,11 +18,13 @@ mod engine;
 mod error;
 mod hash;
 mod limits;
+pub mod matcher;
 mod report;
 mod ring;
 mod stage;
 mod task;
 mod timer;
+mod trigger;
 mod watcher;
 
 pub use account::{Account, AccountUpdate, MAX_ACCOUNT_DATA_LEN};
@@ -38,4 +40,5 @@ pub use ring::{ENTRY_HEADER_LEN, RingEntry, RingHeader, RingReader, RingState, e
 pub use stage::{Stage, Staged};
 pub use task::{AGING_SLOTS, Cause, Priority, Source, SourceKind, Task};
 pub use timer::{CatchUp, Timer, TimerSpec, TimerState};
-pub use watcher::{Trigger, Watcher, WatcherSpec};
+pub use trigger::Trigger;
+pub use watcher::{Watcher, WatcherSpec};
