@@ -1,0 +1,316 @@
+//! Which watchers fire when accounts change.
+//!
+//! An account is found by a hash that is made once. Its record has the address and a single watcher in one cache line; some watchers are a
+//! short list, looked at one by one; many are grouped by what they look at, so that a change costs what fires and not what watches.
+//!
+//! What fires is what [`Trigger::fires`] says, for each watcher by itself.
+//!
+//! Changes are taken in small groups, and each group in passes: all hashes are looked up, then all records are read, then all data. Loads of one
+//! pass do not depend on each other, so a processor that executes out of order waits for them at the same time, and not one after the other.
+
+mod change;
+mod check;
+mod groups;
+mod patterns;
+mod thresholds;
+
+pub use change::Change;
+
+use crate::{Account, Address, Trigger};
+use change::Comparison;
+use check::{Check, Test};
+use groups::Groups;
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher},
+    hint::black_box,
+    mem,
+    sync::Mutex,
+};
+
+/// From how many changes on [`Matcher::matches_in_parts`] makes parts. Measured with two threads of a rayon pool: below, waking the second one
+/// costs more than it takes over.
+pub const PARALLEL_FROM: usize = 2_048;
+
+/// Changes of a part.
+const PART: usize = 1_024;
+
+/// Changes that go through the passes together: about as many as the cache misses that a core has under way at a time.
+const GROUP: usize = 16;
+
+/// From how many watchers of an account on they are grouped.
+const MANY: usize = 17;
+
+/// At how many they are a list again. Lower, so that a watcher that comes and goes does not make them change each time.
+const FEW: usize = 8;
+
+/// An address with its hash. Made by [`Matcher::key`], and good for that matcher only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    address: Address,
+    hash: u64,
+}
+
+impl Keyed {
+    /// Which account.
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Not the same in two runs.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+/// A watcher that fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fired {
+    /// The index of the change.
+    pub change: usize,
+    /// The watcher.
+    pub id: u64,
+    /// What a threshold compared before; `None` if it was not there, or for another trigger.
+    pub old_value: Option<i64>,
+    /// What a threshold compared now.
+    pub new_value: Option<i64>,
+}
+
+/// Somebody with threads.
+pub trait ForEach {
+    /// Calls `job` for 0 to `n - 1`, in any order, possibly at the same time, and returns when all calls have.
+    fn for_each(&self, n: usize, job: &(dyn Fn(usize) + Sync));
+}
+
+/// The watchers of all accounts.
+#[derive(Default)]
+pub struct Matcher {
+    hasher: DefaultHashBuilder,
+    records: HashTable<Record>,
+}
+
+/// An account that is watched; one cache line.
+#[repr(align(64))]
+struct Record {
+    address: Address,
+    watchers: Watchers,
+}
+
+const _: () = assert!(mem::size_of::<Record>() == 64);
+
+enum Watchers {
+    One(Check),
+    /// By id.
+    Few(Vec<Check>),
+    Many(Box<Groups>),
+}
+
+impl Matcher {
+    /// Hashes an address.
+    pub fn key(&self, address: Address) -> Keyed {
+        Keyed { address, hash: hash(&self.hasher, &address) }
+    }
+
+    /// Adds a watcher. Its id is not among those of the account yet.
+    pub fn insert(&mut self, account: Address, id: u64, trigger: &Trigger) {
+        let check = Check { id, test: Test::from(trigger) };
+        let key = self.key(account);
+        match self.records.entry(key.hash, |record| record.address == account, |record| hash(&self.hasher, &record.address)) {
+            Entry::Occupied(mut record) => record.get_mut().watchers.insert(check),
+            Entry::Vacant(place) => {
+                place.insert(Record { address: account, watchers: Watchers::One(check) });
+            }
+        }
+    }
+
+    /// Removes a watcher that was inserted with these arguments, if it is there.
+    pub fn remove(&mut self, account: &Address, id: u64, trigger: &Trigger) {
+        let key = self.key(*account);
+        let Ok(mut record) = self.records.find_entry(key.hash, |record| record.address == *account) else { return };
+        record.get_mut().watchers.remove(&Check { id, test: Test::from(trigger) });
+        if record.get().watchers.is_empty() {
+            record.remove();
+            if self.records.len() * 8 <= self.records.capacity() {
+                self.records.shrink_to(self.records.len() * 2, |record| hash(&self.hasher, &record.address));
+            }
+        }
+    }
+
+    /// The watchers of an account, ascending.
+    pub fn ids(&self, account: &Address) -> impl Iterator<Item = u64> {
+        let mut ids: Vec<u64> = self.find(&self.key(*account)).map_or_else(Vec::new, |record| record.watchers.ids());
+        ids.sort_unstable();
+        ids.into_iter()
+    }
+
+    /// Adds to `fired` what the changes fire: in their order, and within an account by id. No account is in there twice.
+    pub fn matches(&self, changes: &[Change<'_>], fired: &mut Vec<Fired>) {
+        self.match_from(0, changes, fired);
+    }
+
+    /// As [`Matcher::matches`], with the help of other threads if there are at least [`PARALLEL_FROM`] changes.
+    pub fn matches_in_parts(&self, changes: &[Change<'_>], parallel: &dyn ForEach, fired: &mut Vec<Fired>) {
+        if changes.len() < PARALLEL_FROM {
+            return self.matches(changes, fired);
+        }
+        let parts: Vec<_> = changes.chunks(PART).map(|part| (part, Mutex::new(Vec::new()))).collect();
+        parallel.for_each(parts.len(), &|index| {
+            let (changes, fired) = &parts[index];
+            let mut mine = Vec::new();
+            self.match_from(index * PART, changes, &mut mine);
+            *fired.lock().expect("nobody panics with it") = mine;
+        });
+        for (_, part) in parts {
+            fired.append(&mut part.into_inner().expect("nobody panicked with it"));
+        }
+    }
+
+    fn match_from(&self, first: usize, changes: &[Change<'_>], fired: &mut Vec<Fired>) {
+        for (index, group) in changes.chunks(GROUP).enumerate() {
+            self.match_group(first + index * GROUP, group, fired);
+        }
+    }
+
+    fn match_group(&self, first: usize, changes: &[Change<'_>], fired: &mut Vec<Fired>) {
+        // A candidate has a few bits of the hash in common; its record is not read to find it.
+        let mut candidates = [None; GROUP];
+        for (candidate, change) in candidates.iter_mut().zip(changes) {
+            *candidate = self.records.iter_hash(change.account.hash).next();
+        }
+        let mut watched = [None; GROUP];
+        let mut count = 0;
+        for (index, (candidate, change)) in candidates.iter().zip(changes).enumerate() {
+            let Some(record) = candidate else { continue };
+            let record = if record.address == change.account.address { Some(*record) } else { self.find(&change.account) };
+            if let Some(record) = record {
+                watched[count] = Some((index, record, change));
+                count += 1;
+            }
+        }
+        let watched = || watched[..count].iter().flatten();
+        if count > 1 {
+            // Reads what the last pass will need, for its own sake.
+            let lens = watched().flat_map(|(_, _, change)| [change.old, change.new]).flatten().map(|account| account.data.len());
+            black_box(lens.fold(0, |all, len| all ^ len));
+            let bytes = watched().flat_map(|(_, record, change)| [change.old, change.new].map(|account| first_byte(record, account)));
+            black_box(bytes.fold(0, |all, byte| all ^ byte));
+        }
+        for (index, record, change) in watched() {
+            record.watchers.fire(first + index, &mut Comparison::new(change), fired);
+        }
+    }
+
+    fn find(&self, key: &Keyed) -> Option<&Record> {
+        self.records.find(key.hash, |record| record.address == key.address)
+    }
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matcher").field("accounts", &self.records.len()).finish_non_exhaustive()
+    }
+}
+
+impl Watchers {
+    fn is_empty(&self) -> bool {
+        matches!(self, Watchers::Few(checks) if checks.is_empty())
+    }
+
+    fn ids(&self) -> Vec<u64> {
+        match self {
+            Watchers::One(check) => vec![check.id],
+            Watchers::Few(checks) => checks.iter().map(|check| check.id).collect(),
+            Watchers::Many(groups) => groups.ids().collect(),
+        }
+    }
+
+    fn insert(&mut self, check: Check) {
+        match mem::replace(self, Watchers::Few(Vec::new())) {
+            Watchers::One(one) => {
+                let mut checks = vec![one];
+                put(&mut checks, check);
+                *self = Watchers::Few(checks);
+            }
+            Watchers::Few(mut checks) => {
+                put(&mut checks, check);
+                *self = if checks.len() < MANY { Watchers::Few(checks) } else { Watchers::many(checks) };
+            }
+            Watchers::Many(mut groups) => {
+                groups.insert(check);
+                *self = Watchers::Many(groups);
+            }
+        }
+    }
+
+    fn remove(&mut self, check: &Check) {
+        match self {
+            Watchers::One(one) => {
+                if one.id == check.id {
+                    *self = Watchers::Few(Vec::new());
+                }
+            }
+            Watchers::Few(checks) => {
+                if let Ok(at) = checks.binary_search_by_key(&check.id, |check| check.id) {
+                    checks.remove(at);
+                    slim(checks);
+                }
+            }
+            Watchers::Many(groups) => {
+                groups.remove(check);
+                if groups.len() <= FEW {
+                    *self = Watchers::Few(groups.checks());
+                }
+            }
+        }
+        if let Watchers::Few(checks) = self
+            && checks.len() == 1
+        {
+            *self = Watchers::One(checks.pop().expect("there is one"));
+        }
+    }
+
+    fn many(checks: Vec<Check>) -> Watchers {
+        let mut groups = Box::<Groups>::default();
+        checks.into_iter().for_each(|check| groups.insert(check));
+        Watchers::Many(groups)
+    }
+
+    fn fire(&self, change: usize, comparison: &mut Comparison<'_>, fired: &mut Vec<Fired>) {
+        match self {
+            Watchers::One(check) => check.fire(change, comparison, fired),
+            Watchers::Few(checks) => checks.iter().for_each(|check| check.fire(change, comparison, fired)),
+            Watchers::Many(groups) => groups.fire(change, comparison, fired),
+        }
+    }
+}
+
+/// Puts a check where it belongs by id; over one with the same id, if there is one against the rules.
+fn put(checks: &mut Vec<Check>, check: Check) {
+    match checks.binary_search_by_key(&check.id, |check| check.id) {
+        Ok(at) => checks[at] = check,
+        Err(at) => checks.insert(at, check),
+    }
+}
+
+/// A byte of where a watcher of the record will look.
+fn first_byte(record: &Record, account: Option<&Account>) -> u8 {
+    let offset = match &record.watchers {
+        Watchers::One(check) => check.test.offset(),
+        Watchers::Few(_) | Watchers::Many(_) => 0,
+    };
+    account.and_then(|account| account.data.get(offset).copied()).unwrap_or(0)
+}
+
+fn hash(hasher: &DefaultHashBuilder, address: &Address) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(&address.0);
+    hasher.finish()
+}
+
+/// Gives back memory once three quarters of it are not used.
+fn slim<T>(items: &mut Vec<T>) {
+    if items.len() * 4 <= items.capacity() {
+        items.shrink_to(items.len() * 2);
+    }
+}
