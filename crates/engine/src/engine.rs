@@ -4,7 +4,9 @@ use crate::{
     Account, AccountUpdate, Address, Call, Callback, Caller, Error, ErrorCode, Failure, Limits, Outcome, Priority, Reply, RingEntry, RingHeader,
     RingReader, SlotReport, Source, SourceKind, Stage, Staged, StateHash, Stats, Status, Task, Timer, TimerState, Watcher,
     account::{Accounts, MAX_ACCOUNT_DATA_LEN},
+    address::AddressHasher,
     hash::Delta,
+    matcher::{Fired, ForEach, OneThread},
     ring::Rings,
     scheduler::Key,
     stage::id,
@@ -13,10 +15,8 @@ use crate::{
     watcher::{Values, Waiting, Watchers},
 };
 use borsh::BorshSerialize;
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Finished timers are forgotten at the first processed slot at or past a multiple of this.
 const CLEAN_UP_SLOTS: u64 = 100;
@@ -140,7 +140,7 @@ struct Running {
 pub struct Engine {
     limits: Limits,
     meta: Meta,
-    programs: BTreeMap<Address, Program>,
+    programs: HashMap<Address, Program>,
     program_accounts: HashSet<Address>,
     new_programs: Vec<Address>,
     accounts: Accounts,
@@ -161,17 +161,18 @@ impl Engine {
         config.limits.validate()?;
         let millis = config.start_timestamp.checked_mul(1000).ok_or_else(|| timestamp_error(config.start_timestamp))?;
         let meta = Meta { slot: config.start_slot, clock: (config.start_slot, millis), next_sequence: 1, draining: false, stats: Stats::default() };
+        let hasher = AddressHasher::default();
         Ok(Engine {
             chain: StateHash::genesis(&config),
             sealed_meta: meta.clone(),
             timers: Timers::new(meta.slot, &config.limits),
             limits: config.limits,
             meta,
-            programs: BTreeMap::new(),
+            programs: HashMap::new(),
             program_accounts: HashSet::new(),
             new_programs: Vec::new(),
-            accounts: Accounts::default(),
-            watchers: Watchers::default(),
+            accounts: Accounts::new(hasher.clone()),
+            watchers: Watchers::new(hasher),
             rings: Rings::default(),
             tasks: TaskQueue::default(),
             running: None,
@@ -183,6 +184,11 @@ impl Engine {
 
     /// Begins a slot: fires timers, matches watchers, queues and orders tasks.
     pub fn step(&mut self, input: SlotInput) -> Result<Progress, Error> {
+        self.step_with(input, &OneThread)
+    }
+
+    /// The same with the help of other threads, if there are so many changed accounts that it pays.
+    pub fn step_with(&mut self, input: SlotInput, parallel: &dyn ForEach) -> Result<Progress, Error> {
         self.idle()?;
         let SlotInput { slot, unix_timestamp } = input;
         let previous = self.meta.slot;
@@ -212,7 +218,7 @@ impl Engine {
         }
         self.fire_timers(&mut report);
         self.accounts.apply_updates();
-        self.match_watchers(&mut report);
+        self.match_watchers(parallel, &mut report);
         self.order_tasks(&mut report);
         Ok(self.advance(Running { batch: Vec::new(), next: 0, ahead: 0, report }))
     }
@@ -360,7 +366,7 @@ impl Engine {
         }
     }
 
-    fn match_watchers(&mut self, report: &mut SlotReport) {
+    fn match_watchers(&mut self, parallel: &dyn ForEach, report: &mut SlotReport) {
         for id in self.watchers.waiting() {
             if self.room() == 0 {
                 break;
@@ -370,23 +376,17 @@ impl Engine {
             self.queue_trigger(&watcher, waiting.due_slot, waiting.count, waiting.values);
             self.watchers.put(watcher);
         }
-        for touched in self.accounts.take_touched() {
-            for id in self.watchers.of_account(self.accounts.address(touched.account)) {
-                let watcher = self.watchers.get(id).expect("an indexed watcher exists");
-                let before = watcher.baseline.as_ref().unwrap_or(&touched.before).as_ref();
-                let now = self.accounts.of(touched.account);
-                let values = if watcher.active { watcher.spec.trigger.fires(before, now) } else { None };
-                if values.is_none() && watcher.baseline.is_none() {
-                    continue;
-                }
+        let touched = self.accounts.take_touched();
+        for Fired { id, old_value, new_value, .. } in self.watchers.fired(&self.accounts, &touched, parallel) {
+            let watcher = self.watchers.get(id).expect("a watcher that fires exists");
+            if watcher.active {
                 let mut watcher = watcher.clone();
                 watcher.baseline = None;
-                if let Some(values) = values {
-                    self.trigger(&mut watcher, values, report);
-                }
+                self.trigger(&mut watcher, (old_value, new_value), report);
                 self.watchers.put(watcher);
             }
         }
+        self.watchers.drop_baselines();
         self.meta.stats.watchers_triggered += report.watchers_triggered;
     }
 
@@ -408,7 +408,7 @@ impl Engine {
             }
             None if self.room() == 0 => {
                 let order = self.watchers.next_waiting_order();
-                watcher.waiting = Some(Waiting { order, due_slot: slot, count: 1, values });
+                watcher.waiting = Some(Box::new(Waiting { order, due_slot: slot, count: 1, values }));
             }
             None => self.queue_trigger(watcher, slot, 1, values),
         }
@@ -524,7 +524,7 @@ impl Engine {
                     let account = watcher.spec.account;
                     // What changed in this slot before it was there, or while it was paused, is not for it to see.
                     if !looked && watcher.active && self.accounts.is_touched(&account) {
-                        watcher.baseline = Some(self.accounts.get(&account).cloned());
+                        watcher.baseline = Some(Box::new(self.accounts.get(&account).cloned()));
                     }
                     self.watchers.put(watcher);
                 }
@@ -746,7 +746,7 @@ impl Engine {
 
     /// The watchers of an account, by id.
     pub fn watchers_of(&self, account: &Address) -> impl Iterator<Item = &Watcher> {
-        self.watchers.of_account(account).into_iter().filter_map(|id| self.watchers.get(id))
+        self.watchers.of_account(account)
     }
 
     /// A ring buffer, and how many of its entries nobody has taken yet.

@@ -30,7 +30,7 @@ mod watcher;
 pub mod wheel;
 
 pub use account::{Account, AccountUpdate, MAX_ACCOUNT_DATA_LEN};
-pub use address::Address;
+pub use address::{Address, AddressHasher, Keyed};
 pub use call::{Call, Caller, Reply};
 pub use callback::{AccountMeta, Callback};
 pub use engine::{Batch, Changes, Config, Engine, Execution, Progress, SlotInput};

@@ -2,10 +2,16 @@
 
 pub(crate) use crate::trigger::Values;
 
-use crate::{Account, Address, Callback, Error, Limits, Priority, Trigger, hash::Delta};
+use crate::{
+    Account, Address, AddressHasher, Callback, Error, Limits, Priority, Trigger,
+    account::{Accounts, Touched},
+    hash::Delta,
+    matcher::{Change, Fired, ForEach, Matcher},
+};
 use borsh::{BorshDeserialize, BorshSerialize};
+use hashbrown::{HashMap, hash_map::Entry};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -57,8 +63,8 @@ pub struct Watcher {
     /// The slot of the last trigger.
     pub last_trigger_slot: Option<u64>,
     /// The account when the watcher was created, if it had changed in the same slot before: that change is not the watcher's.
-    pub(crate) baseline: Option<Option<Account>>,
-    pub(crate) waiting: Option<Waiting>,
+    pub(crate) baseline: Option<Box<Option<Account>>>,
+    pub(crate) waiting: Option<Box<Waiting>>,
 }
 
 impl Watcher {
@@ -85,24 +91,39 @@ pub(crate) fn check_min_slots(slots: u64, limits: &Limits) -> Result<(), Error> 
     }
 }
 
-#[derive(Default)]
 pub(crate) struct Watchers {
-    watchers: BTreeMap<u64, Watcher>,
-    by_account: HashMap<Address, BTreeSet<u64>>,
+    watchers: HashMap<u64, Watcher>,
+    matcher: Matcher,
     by_program: HashMap<Address, u64>,
     /// By the order in which they began to wait.
     waiting: BTreeMap<u64, u64>,
+    /// Those with a baseline.
+    baselines: BTreeSet<u64>,
+    active: u64,
     created: Vec<u64>,
     dirty: Vec<u64>,
 }
 
 impl Watchers {
+    pub fn new(hasher: AddressHasher) -> Self {
+        Watchers {
+            watchers: HashMap::new(),
+            matcher: Matcher::new(hasher),
+            by_program: HashMap::new(),
+            waiting: BTreeMap::new(),
+            baselines: BTreeSet::new(),
+            active: 0,
+            created: Vec::new(),
+            dirty: Vec::new(),
+        }
+    }
+
     pub fn get(&self, id: u64) -> Option<&Watcher> {
         self.watchers.get(&id)
     }
 
     pub fn active(&self) -> u64 {
-        self.watchers.values().filter(|watcher| watcher.active).count() as u64
+        self.active
     }
 
     pub fn count(&self, program: &Address) -> u64 {
@@ -110,8 +131,40 @@ impl Watchers {
     }
 
     /// The watchers of an account, by id.
-    pub fn of_account(&self, account: &Address) -> Vec<u64> {
-        self.by_account.get(account).map_or_else(Vec::new, |ids| ids.iter().copied().collect())
+    pub fn of_account(&self, account: &Address) -> impl Iterator<Item = &Watcher> {
+        self.matcher.ids(account).filter_map(|id| self.get(id))
+    }
+
+    /// Which watchers the changes of accounts fire: in the order of the changes, then by id. Paused ones are among them.
+    pub fn fired<'a>(&self, accounts: &'a Accounts, touched: &'a [Touched], parallel: &dyn ForEach) -> Vec<Fired> {
+        let change = |touched: &'a Touched| {
+            let Touched { account, before } = touched;
+            Change { account: accounts.key(*account), old: before.as_ref(), new: accounts.of(*account) }
+        };
+        let changes: Vec<_> = touched.iter().map(change).collect();
+        let mut fired = Vec::new();
+        self.matcher.matches_in_parts(&changes, parallel, &mut fired);
+        if !self.baselines.is_empty() {
+            fired.retain(|fired| !self.baselines.contains(&fired.id));
+            let place: HashMap<_, _> = changes.iter().enumerate().map(|(index, change)| (change.account.address(), index)).collect();
+            for watcher in self.baselines.iter().map(|id| &self.watchers[id]) {
+                let change = place[&watcher.spec.account];
+                let before = watcher.baseline.as_ref().expect("it has a baseline");
+                if let Some((old_value, new_value)) = watcher.spec.trigger.fires((**before).as_ref(), changes[change].new) {
+                    fired.push(Fired { change, id: watcher.id, old_value, new_value });
+                }
+            }
+            fired.sort_unstable_by_key(|fired| (fired.change, fired.id));
+        }
+        fired
+    }
+
+    /// From the next slot on, watchers compare with the state before it.
+    pub fn drop_baselines(&mut self) {
+        for id in std::mem::take(&mut self.baselines) {
+            self.watchers.get_mut(&id).expect("it has a baseline").baseline = None;
+            self.dirty.push(id);
+        }
     }
 
     /// Ids of the watchers whose trigger waits for room, first come first.
@@ -125,37 +178,52 @@ impl Watchers {
 
     /// Adds a watcher or replaces it by its new state.
     pub fn put(&mut self, watcher: Watcher) {
-        let (id, spec, waiting) = (watcher.id, watcher.spec.clone(), watcher.waiting);
-        match self.watchers.insert(id, watcher) {
-            Some(old) => {
-                if let Some(waiting) = old.waiting {
+        let id = watcher.id;
+        if let Some(waiting) = &watcher.waiting {
+            self.waiting.insert(waiting.order, id);
+        }
+        if watcher.baseline.is_some() {
+            self.baselines.insert(id);
+        }
+        self.active += u64::from(watcher.active);
+        match self.watchers.entry(id) {
+            Entry::Occupied(mut old) => {
+                let old = old.insert(watcher);
+                let new = &self.watchers[&id];
+                self.active -= u64::from(old.active);
+                if let Some(waiting) = old.waiting
+                    && new.waiting.as_ref().is_none_or(|new| new.order != waiting.order)
+                {
                     self.waiting.remove(&waiting.order);
                 }
+                if old.baseline.is_some() && new.baseline.is_none() {
+                    self.baselines.remove(&id);
+                }
             }
-            None => {
-                self.by_account.entry(spec.account).or_default().insert(id);
+            Entry::Vacant(none) => {
+                let spec = &none.insert(watcher).spec;
+                self.matcher.insert(spec.account, id, &spec.trigger);
                 *self.by_program.entry(spec.callback.program).or_default() += 1;
                 self.created.push(id);
             }
-        }
-        if let Some(waiting) = waiting {
-            self.waiting.insert(waiting.order, id);
         }
         self.dirty.push(id);
     }
 
     pub fn remove(&mut self, id: u64) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
-        if let Some(ids) = self.by_account.get_mut(&watcher.spec.account) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_account.remove(&watcher.spec.account);
-            }
+        self.matcher.remove(&watcher.spec.account, id, &watcher.spec.trigger);
+        let program = watcher.spec.callback.program;
+        let count = self.by_program.get_mut(&program).expect("a watcher was counted");
+        *count -= 1;
+        if *count == 0 {
+            self.by_program.remove(&program);
         }
-        *self.by_program.get_mut(&watcher.spec.callback.program).expect("a watcher was counted") -= 1;
         if let Some(waiting) = watcher.waiting {
             self.waiting.remove(&waiting.order);
         }
+        self.baselines.remove(&id);
+        self.active -= u64::from(watcher.active);
         self.dirty.push(id);
     }
 
@@ -170,7 +238,7 @@ impl Watchers {
                     watcher.suppressed_count,
                     watcher.last_trigger_slot,
                     &watcher.baseline,
-                    watcher.waiting,
+                    &watcher.waiting,
                 )
             })
         });

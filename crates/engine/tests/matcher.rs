@@ -239,5 +239,5 @@ fn ids_and_keys() {
     matcher.remove(&address(2), 3, &Trigger::DataChange);
     assert!(matcher.ids(&address(1)).eq([3, 5, 9]));
     let key = matcher.key(address(1));
-    assert_eq!((key.address(), key), (address(1), matcher.key(address(1))));
+    assert_eq!((*key.address(), key), (address(1), matcher.key(address(1))));
 }

@@ -1,7 +1,6 @@
 //! The change of one account, and what differs in it: each thing compared at most once, and not before somebody asks.
 
-use super::Keyed;
-use crate::{Account, Address, trigger};
+use crate::{Account, Address, Keyed, trigger};
 use std::sync::Arc;
 
 /// An account before and after.

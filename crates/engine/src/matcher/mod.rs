@@ -16,18 +16,12 @@ mod thresholds;
 
 pub use change::Change;
 
-use crate::{Account, Address, Trigger};
+use crate::{Account, Address, AddressHasher, Keyed, Trigger};
 use change::Comparison;
 use check::{Check, Test};
 use groups::Groups;
-use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
-use std::{
-    fmt,
-    hash::{BuildHasher, Hasher},
-    hint::black_box,
-    mem,
-    sync::Mutex,
-};
+use hashbrown::{HashTable, hash_table::Entry};
+use std::{fmt, hint::black_box, mem, sync::Mutex};
 
 /// From how many changes on [`Matcher::matches_in_parts`] makes parts. Measured with two threads of a rayon pool: below, waking the second one
 /// costs more than it takes over.
@@ -44,25 +38,6 @@ const MANY: usize = 17;
 
 /// At how many they are a list again. Lower, so that a watcher that comes and goes does not make them change each time.
 const FEW: usize = 8;
-
-/// An address with its hash. Made by [`Matcher::key`], and good for that matcher only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keyed {
-    address: Address,
-    hash: u64,
-}
-
-impl Keyed {
-    /// Which account.
-    pub fn address(&self) -> Address {
-        self.address
-    }
-
-    /// Not the same in two runs.
-    pub fn hash(&self) -> u64 {
-        self.hash
-    }
-}
 
 /// A watcher that fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +58,19 @@ pub trait ForEach {
     fn for_each(&self, n: usize, job: &(dyn Fn(usize) + Sync));
 }
 
+/// The caller's own thread.
+pub struct OneThread;
+
+impl ForEach for OneThread {
+    fn for_each(&self, n: usize, job: &(dyn Fn(usize) + Sync)) {
+        (0..n).for_each(job);
+    }
+}
+
 /// The watchers of all accounts.
 #[derive(Default)]
 pub struct Matcher {
-    hasher: DefaultHashBuilder,
+    hasher: AddressHasher,
     records: HashTable<Record>,
 }
 
@@ -107,16 +91,21 @@ enum Watchers {
 }
 
 impl Matcher {
+    /// An empty matcher, whose keys come from this hasher.
+    pub fn new(hasher: AddressHasher) -> Self {
+        Matcher { hasher, records: HashTable::new() }
+    }
+
     /// Hashes an address.
     pub fn key(&self, address: Address) -> Keyed {
-        Keyed { address, hash: hash(&self.hasher, &address) }
+        self.hasher.key(address)
     }
 
     /// Adds a watcher. Its id is not among those of the account yet.
     pub fn insert(&mut self, account: Address, id: u64, trigger: &Trigger) {
         let check = Check { id, test: Test::from(trigger) };
         let key = self.key(account);
-        match self.records.entry(key.hash, |record| record.address == account, |record| hash(&self.hasher, &record.address)) {
+        match self.records.entry(key.hash(), |record| record.address == account, |record| self.hasher.key(record.address).hash()) {
             Entry::Occupied(mut record) => record.get_mut().watchers.insert(check),
             Entry::Vacant(place) => {
                 place.insert(Record { address: account, watchers: Watchers::One(check) });
@@ -127,12 +116,12 @@ impl Matcher {
     /// Removes a watcher that was inserted with these arguments, if it is there.
     pub fn remove(&mut self, account: &Address, id: u64, trigger: &Trigger) {
         let key = self.key(*account);
-        let Ok(mut record) = self.records.find_entry(key.hash, |record| record.address == *account) else { return };
+        let Ok(mut record) = self.records.find_entry(key.hash(), |record| record.address == *account) else { return };
         record.get_mut().watchers.remove(&Check { id, test: Test::from(trigger) });
         if record.get().watchers.is_empty() {
             record.remove();
             if self.records.len() * 8 <= self.records.capacity() {
-                self.records.shrink_to(self.records.len() * 2, |record| hash(&self.hasher, &record.address));
+                self.records.shrink_to(self.records.len() * 2, |record| self.hasher.key(record.address).hash());
             }
         }
     }
@@ -176,13 +165,13 @@ impl Matcher {
         // A candidate has a few bits of the hash in common; its record is not read to find it.
         let mut candidates = [None; GROUP];
         for (candidate, change) in candidates.iter_mut().zip(changes) {
-            *candidate = self.records.iter_hash(change.account.hash).next();
+            *candidate = self.records.iter_hash(change.account.hash()).next();
         }
         let mut watched = [None; GROUP];
         let mut count = 0;
         for (index, (candidate, change)) in candidates.iter().zip(changes).enumerate() {
             let Some(record) = candidate else { continue };
-            let record = if record.address == change.account.address { Some(*record) } else { self.find(&change.account) };
+            let record = if record.address == *change.account.address() { Some(*record) } else { self.find(&change.account) };
             if let Some(record) = record {
                 watched[count] = Some((index, record, change));
                 count += 1;
@@ -202,7 +191,7 @@ impl Matcher {
     }
 
     fn find(&self, key: &Keyed) -> Option<&Record> {
-        self.records.find(key.hash, |record| record.address == key.address)
+        self.records.find(key.hash(), |record| record.address == *key.address())
     }
 }
 
@@ -300,12 +289,6 @@ fn first_byte(record: &Record, account: Option<&Account>) -> u8 {
         Watchers::Few(_) | Watchers::Many(_) => 0,
     };
     account.and_then(|account| account.data.get(offset).copied()).unwrap_or(0)
-}
-
-fn hash(hasher: &DefaultHashBuilder, address: &Address) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    hasher.write(&address.0);
-    hasher.finish()
 }
 
 /// Gives back memory once three quarters of it are not used.
