@@ -126,10 +126,7 @@ impl Wheel {
         let pages = self.pages.iter().flatten().count() + self.spare_pages.len();
         let lists = (self.pages.capacity() + self.spare_pages.capacity()) * size_of::<usize>();
         let Chunks { all, spare } = &self.chunks;
-        Memory {
-            slots: pages * Page::BYTES + lists,
-            timers: all.capacity() * size_of::<Chunk>() + spare.capacity() * size_of::<u32>(),
-        }
+        Memory { slots: pages * Page::BYTES + lists, timers: all.capacity() * size_of::<Chunk>() + spare.capacity() * size_of::<u32>() }
     }
 
     /// Adds a timer. Ids of one slot need not ascend, but are faster if they do.
@@ -224,8 +221,12 @@ impl Wheel {
         page.occupied[word] &= !bits;
         page.count -= bits.count_ones();
         let newest = |page: &Page, bit| page.heads[word * WORD_BITS + bit as usize] / CELLS;
-        // So that all chunks are on their way before one is waited for. Without a use the compiler would drop what asks for them.
-        black_box(ones(bits).fold(false, |any, bit| any | self.chunks.all[newest(page, bit) as usize].live[0]));
+        // Reading them once, all chunks are on their way before one is waited for; a chunk may have two cache lines. Without a use of what was
+        // read the compiler would leave it out.
+        black_box(ones(bits).fold(0, |read, bit| {
+            let chunk = &self.chunks.all[newest(page, bit) as usize];
+            read | chunk.ids[0] | u64::from(chunk.live[0])
+        }));
         for bit in ones(bits) {
             let slot = first - first % WORD_BITS as u64 + u64::from(bit);
             self.chunks.drain(newest(page, bit), slot, due);
