@@ -221,12 +221,13 @@ impl Wheel {
         page.occupied[word] &= !bits;
         page.count -= bits.count_ones();
         let newest = |page: &Page, bit| page.heads[word * WORD_BITS + bit as usize] / CELLS;
-        // Reading them once, all chunks are on their way before one is waited for; a chunk may have two cache lines. Without a use of what was
-        // read the compiler would leave it out.
-        black_box(ones(bits).fold(0, |read, bit| {
-            let chunk = &self.chunks.all[newest(page, bit) as usize];
-            read | chunk.ids[0] | u64::from(chunk.live[0])
-        }));
+        // Reading the chunks once, and then the next ones, they are all on their way before one is waited for. Without a use of what was read
+        // the compiler would leave it out.
+        let chunks = &self.chunks.all;
+        // The first and the last field, as a chunk may have two cache lines.
+        let read = |index: u32| chunks.get(index as usize).map_or(0, |chunk| chunk.ids[0] | u64::from(chunk.live[0]));
+        black_box(ones(bits).fold(0, |any, bit| any | read(newest(page, bit))));
+        black_box(ones(bits).fold(0, |any, bit| any | read(chunks[newest(page, bit) as usize].older)));
         for bit in ones(bits) {
             let slot = first - first % WORD_BITS as u64 + u64::from(bit);
             self.chunks.drain(newest(page, bit), slot, due);
