@@ -13,11 +13,14 @@ mod wheel;
 use measure::Bench;
 use std::process::ExitCode;
 
-/// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run), ("wheel", wheel::run)];
+/// A name, and what it stands for.
+type Named<F> = (&'static str, F);
+
+/// Groups, in the order in which they run.
+const GROUPS: &[Named<fn(&mut Bench)>] = &[("calibration", calibrate::run), ("wheel", wheel::run)];
 
 /// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] = &[("wheel-insert-cancel", wheel::insert_and_cancel), ("wheel-insert-expire", wheel::insert_and_expire)];
+const COUNTED: &[Named<fn(u64)>] = &[("wheel-insert-cancel", wheel::insert_and_cancel), ("wheel-insert-expire", wheel::insert_and_expire)];
 
 fn main() -> ExitCode {
     match run() {

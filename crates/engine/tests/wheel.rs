@@ -28,7 +28,7 @@ impl Twin {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many slots ahead; the id's sequence goes backwards if it is odd.
+    /// So many slots ahead.
     Insert(u64),
     /// The timer that was inserted as the n-th, modulo their number; it may have gone long ago.
     Cancel(usize),
@@ -152,7 +152,7 @@ fn an_earlier_slot_changes_nothing() {
 fn a_slot_may_have_a_hundred_thousand_timers() {
     let mut wheel = Wheel::new(0, 1_000);
     // Every third is cancelled, and every tenth comes out of order.
-    let id = |n: u64| if n % 10 == 0 { n } else { n << 20 };
+    let id = |n: u64| if n.is_multiple_of(10) { n } else { n << 20 };
     let handles: Vec<_> = (0..100_000).map(|n| (n, wheel.insert(7, id(n)).unwrap())).collect();
     for (n, handle) in handles.iter().filter(|(n, _)| n % 3 == 0) {
         assert_eq!(wheel.cancel(*handle, id(*n)), Some(7));
@@ -186,14 +186,13 @@ fn memory_follows_what_is_pending() {
         wheel.insert(slot, n << 20).unwrap();
         assert_eq!(advanced(&mut wheel, slot), [(slot, n << 20)]);
     }
-    let memory = wheel.memory();
-    assert!(memory.slots < (64 << 10) * 4 + (8 << 10) + (300 << 10), "{memory:?}");
-    // A timer alone in its chunk is the worst case: one is cancelled for every one that stays.
+    assert!(wheel.memory().slots < 2 << 20, "{:?}", wheel.memory());
+    // A timer alone in its chunk is the worst case: the three others are cancelled.
     for n in 0..100_000u64 {
         let handles = [0, 1, 2, 3].map(|k| wheel.insert(wheel.current() + 1 + n, n * 4 + k).unwrap());
         (1..4).for_each(|k| assert!(wheel.cancel(handles[k], n * 4 + k as u64).is_some()));
     }
-    assert!(wheel.memory().timers as f64 / 1e5 < 52.0 * 1.125 + 0.1, "{:?}", wheel.memory());
+    assert!(wheel.memory().timers < 100_000 * 60, "{:?}", wheel.memory());
 }
 
 #[test]
