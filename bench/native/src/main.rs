@@ -15,12 +15,15 @@ mod wheel;
 use measure::Bench;
 use std::process::ExitCode;
 
-/// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] =
+/// Something by its name.
+type Named<F> = (&'static str, F);
+
+/// Groups in the order in which they run.
+const GROUPS: &[Named<fn(&mut Bench)>] =
     &[("calibration", calibrate::run), ("wheel", wheel::run), ("scheduler", scheduler::run), ("engine", engine::run)];
 
-/// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] =
+/// Operations whose instructions can be counted: each does it so many times.
+const COUNTED: &[Named<fn(u64)>] =
     &[("wheel-insert-cancel", wheel::insert_and_cancel), ("wheel-insert-expire", wheel::insert_and_expire), ("scheduler", scheduler::count)];
 
 fn main() -> ExitCode {
