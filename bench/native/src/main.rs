@@ -23,8 +23,12 @@ const GROUPS: &[Named<fn(&mut Bench)>] =
     &[("calibration", calibrate::run), ("wheel", wheel::run), ("scheduler", scheduler::run), ("engine", engine::run)];
 
 /// Operations whose instructions can be counted: each does it so many times.
-const COUNTED: &[Named<fn(u64)>] =
-    &[("wheel-insert-cancel", wheel::insert_and_cancel), ("wheel-insert-expire", wheel::insert_and_expire), ("scheduler", scheduler::count)];
+const COUNTED: &[Named<fn(u64)>] = &[
+    ("wheel-insert-cancel", wheel::insert_and_cancel),
+    ("wheel-insert-expire", wheel::insert_and_expire),
+    ("scheduler", scheduler::count),
+    ("engine", engine::count),
+];
 
 fn main() -> ExitCode {
     match run() {

@@ -1,6 +1,10 @@
 //! Accounts, and which of them changed since watchers last looked.
 
-use crate::{Address, AddressHasher, Keyed, hash::Delta};
+use crate::{
+    Address, AddressHasher, Keyed,
+    ahead::{self, GROUP},
+    hash::Delta,
+};
 use borsh::{BorshDeserialize, BorshSerialize};
 use hashbrown::HashTable;
 use slab::Slab;
@@ -102,14 +106,32 @@ impl Accounts {
 
     /// Replaces an account now; watchers see the change at the next match.
     pub fn set(&mut self, address: Address, account: Option<Account>) {
-        let handle = self.touch(address);
+        let handle = self.touch(self.hasher.key(address));
         self.replace(handle, account);
     }
 
-    /// Keeps an update for the next slot. Its account's place in the order of touches counts from now.
-    pub fn queue_update(&mut self, update: AccountUpdate) {
-        let account = self.touch(update.address);
-        self.updates.push(Update { account, update });
+    /// Keeps updates for the next slot. The places of their accounts in the order of touches count from now.
+    pub fn queue_updates(&mut self, updates: Vec<AccountUpdate>) {
+        let keys: Vec<_> = updates.iter().map(|update| self.hasher.key(update.address)).collect();
+        for (index, update) in updates.into_iter().enumerate() {
+            if index % GROUP == 0 {
+                self.read_ahead(&keys[index..keys.len().min(index + GROUP)]);
+            }
+            let account = self.touch(keys[index]);
+            self.updates.push(Update { account, update });
+        }
+    }
+
+    /// Has everything at hand that an update of these accounts and its match will look at.
+    fn read_ahead(&self, keys: &[Keyed]) {
+        let mut found = [None; GROUP];
+        for (found, key) in found.iter_mut().zip(keys) {
+            *found = self.index.iter_hash(key.hash()).next();
+        }
+        let accounts = || found.iter().flatten().filter_map(|index| self.records[**index].account.as_ref());
+        ahead::read(accounts(), |account| account.lamports);
+        ahead::read(accounts(), |account| account.data.len() as u64);
+        ahead::read(accounts(), |account| account.data.first().map_or(0, |byte| u64::from(*byte)));
     }
 
     pub fn forget_updates(&mut self, address: &Address) {
@@ -147,8 +169,7 @@ impl Accounts {
         self.index.find(key.hash(), |index| self.records[*index].key == *key).copied().map(Handle)
     }
 
-    fn touch(&mut self, address: Address) -> Handle {
-        let key = self.hasher.key(address);
+    fn touch(&mut self, key: Keyed) -> Handle {
         let handle = self.find(&key).unwrap_or_else(|| {
             let index = self.records.insert(Record { key, account: None, write_version: None, touched: false, dirty: false });
             self.index.insert_unique(key.hash(), index, |index| self.records[*index].key.hash());

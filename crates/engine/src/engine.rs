@@ -5,6 +5,7 @@ use crate::{
     RingReader, SlotReport, Source, SourceKind, Stage, Staged, StateHash, Stats, Status, Task, Timer, TimerState, Watcher,
     account::{Accounts, MAX_ACCOUNT_DATA_LEN},
     address::AddressHasher,
+    ahead::{self, GROUP},
     hash::Delta,
     matcher::{Fired, ForEach, OneThread},
     ring::Rings,
@@ -330,7 +331,11 @@ impl Engine {
 
     fn fire_timers(&mut self, report: &mut SlotReport) {
         let slot = self.meta.slot;
-        for (trigger_slot, id) in self.timers.take_due(slot) {
+        let due = self.timers.take_due(slot);
+        for (index, &(trigger_slot, id)) in due.iter().enumerate() {
+            if index % GROUP == 0 {
+                self.read_ahead(self.timers.read_ahead(&due[index..]));
+            }
             let mut timer = self.timers.get(id).expect("a due timer exists").clone();
             let room = self.room();
             if timer.spec.deadline_slot.is_some_and(|deadline| deadline < slot) {
@@ -350,6 +355,12 @@ impl Engine {
             self.timers.put(timer);
         }
         self.meta.stats.timers_fired += report.timers_fired;
+    }
+
+    /// Has at hand what starting these callbacks will look at.
+    fn read_ahead(&self, callbacks: [Option<&Callback>; GROUP]) {
+        ahead::read(callbacks.iter().flatten(), |callback| callback.compute_budget);
+        ahead::read(callbacks.iter().flatten(), |callback| self.programs.contains_key(&callback.program).into());
     }
 
     fn timer_task(&mut self, timer: &Timer, due_slot: u64, ticks: u64) -> Task {
@@ -377,7 +388,11 @@ impl Engine {
             self.watchers.put(watcher);
         }
         let touched = self.accounts.take_touched();
-        for Fired { id, old_value, new_value, .. } in self.watchers.fired(&self.accounts, &touched, parallel) {
+        let fired = self.watchers.fired(&self.accounts, &touched, parallel);
+        for (index, &Fired { id, old_value, new_value, .. }) in fired.iter().enumerate() {
+            if index % GROUP == 0 {
+                self.read_ahead(self.watchers.read_ahead(&fired[index..]));
+            }
             let watcher = self.watchers.get(id).expect("a watcher that fires exists");
             if watcher.active {
                 let mut watcher = watcher.clone();
@@ -637,7 +652,7 @@ impl Engine {
         for update in &updates {
             self.check_account(&update.address, Some(&update.account))?;
         }
-        updates.into_iter().for_each(|update| self.accounts.queue_update(update));
+        self.accounts.queue_updates(updates);
         Ok(())
     }
 

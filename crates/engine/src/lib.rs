@@ -12,6 +12,7 @@
 
 mod account;
 mod address;
+mod ahead;
 mod call;
 mod callback;
 mod engine;

@@ -2,6 +2,7 @@
 
 use crate::{
     Address, Callback, Error, Limits, Priority,
+    ahead::{self, GROUP},
     hash::Delta,
     wheel::{Handle, Wheel},
 };
@@ -310,6 +311,16 @@ impl Timers {
             Ok(place) => self.timers.get_mut(&id).expect("it was put there").place = Some(place),
             Err(_) => drop(self.overdue.insert((slot, id))),
         }
+    }
+
+    /// Has everything at hand that firing these timers will look at, and says which callbacks they have.
+    pub fn read_ahead(&self, due: &[(u64, u64)]) -> [Option<&Callback>; GROUP] {
+        let mut timers = [None; GROUP];
+        for (timer, (_, id)) in timers.iter_mut().zip(due) {
+            *timer = self.get(*id);
+        }
+        ahead::read(timers.iter().flatten(), |timer| timer.spec.start_slot);
+        timers.map(|timer| timer.map(|timer| &*timer.spec.callback))
     }
 
     /// Takes out what is due at `slot`, by (trigger slot, id). A timer that is not put again must be left to [`Timers::wait`].

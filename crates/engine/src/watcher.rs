@@ -5,6 +5,7 @@ pub(crate) use crate::trigger::Values;
 use crate::{
     Account, Address, AddressHasher, Callback, Error, Limits, Priority, Trigger,
     account::{Accounts, Touched},
+    ahead::{self, GROUP},
     hash::Delta,
     matcher::{Change, Fired, ForEach, Matcher},
 };
@@ -157,6 +158,16 @@ impl Watchers {
             fired.sort_unstable_by_key(|fired| (fired.change, fired.id));
         }
         fired
+    }
+
+    /// Has everything at hand that triggering these watchers will look at, and says which callbacks they have.
+    pub fn read_ahead(&self, fired: &[Fired]) -> [Option<&Callback>; GROUP] {
+        let mut watchers = [None; GROUP];
+        for (watcher, fired) in watchers.iter_mut().zip(fired) {
+            *watcher = self.get(fired.id);
+        }
+        ahead::read(watchers.iter().flatten(), |watcher| watcher.spec.priority as u64);
+        watchers.map(|watcher| watcher.map(|watcher| &*watcher.spec.callback))
     }
 
     /// From the next slot on, watchers compare with the state before it.
