@@ -12,8 +12,8 @@ use crate::{
     scheduler::Key,
     stage::id,
     task::{Cause, TaskQueue},
-    timer::Timers,
-    watcher::{Values, Waiting, Watchers},
+    timer::{Tick, Timers},
+    watcher::{Triggered, Values, Watchers},
 };
 use borsh::BorshSerialize;
 use hashbrown::{HashMap, HashSet};
@@ -332,27 +332,27 @@ impl Engine {
     fn fire_timers(&mut self, report: &mut SlotReport) {
         let slot = self.meta.slot;
         let due = self.timers.take_due(slot);
+        let mut ticks = Vec::new();
         for (index, &(trigger_slot, id)) in due.iter().enumerate() {
             if index % GROUP == 0 {
                 self.read_ahead(self.timers.read_ahead(&due[index..]));
             }
-            let mut timer = self.timers.get(id).expect("a due timer exists").clone();
             let room = self.room();
+            let timer = self.timers.get(id).expect("a due timer exists");
             if timer.spec.deadline_slot.is_some_and(|deadline| deadline < slot) {
-                let task = self.timer_task(&timer, timer.trigger_slot, 1);
+                let task = self.timer_task(id, Tick { due_slot: trigger_slot, ticks: 1 });
                 self.expire(&task, report);
-                timer.finish(TimerState::Expired);
+                self.timers.update(id, |timer| timer.finish(TimerState::Expired));
             } else if timer.waits(room) {
                 self.timers.wait(trigger_slot, id);
-                continue;
             } else {
-                for tick in timer.fire(slot, room) {
-                    let task = self.timer_task(&timer, tick.due_slot, tick.ticks);
+                self.timers.update(id, |timer| timer.fire(slot, room, &mut ticks));
+                report.timers_fired += ticks.len() as u64;
+                for tick in ticks.drain(..) {
+                    let task = self.timer_task(id, tick);
                     self.tasks.push(task);
-                    report.timers_fired += 1;
                 }
             }
-            self.timers.put(timer);
         }
         self.meta.stats.timers_fired += report.timers_fired;
     }
@@ -363,17 +363,18 @@ impl Engine {
         ahead::read(callbacks.iter().flatten(), |callback| self.programs.contains_key(&callback.program).into());
     }
 
-    fn timer_task(&mut self, timer: &Timer, due_slot: u64, ticks: u64) -> Task {
+    fn timer_task(&mut self, timer: u64, tick: Tick) -> Task {
         let sequence = self.next_sequence();
+        let spec = &self.timers.get(timer).expect("a due timer exists").spec;
         Task {
             id: id(sequence, 0),
             sequence,
-            source: Source { kind: SourceKind::Timer, id: timer.id },
-            callback: timer.spec.callback.clone(),
-            priority: timer.spec.priority,
-            deadline_slot: timer.spec.deadline_slot,
+            source: Source { kind: SourceKind::Timer, id: timer },
+            callback: spec.callback.clone(),
+            priority: spec.priority,
+            deadline_slot: spec.deadline_slot,
             queued_slot: self.meta.slot,
-            cause: Cause { trigger: 0, due_slot, ticks, account: Address::default(), old_value: None, new_value: None },
+            cause: Cause { trigger: 0, due_slot: tick.due_slot, ticks: tick.ticks, account: Address::default(), old_value: None, new_value: None },
         }
     }
 
@@ -382,10 +383,8 @@ impl Engine {
             if self.room() == 0 {
                 break;
             }
-            let mut watcher = self.watchers.get(id).expect("a waiting watcher exists").clone();
-            let waiting = watcher.waiting.take().expect("it waits");
-            self.queue_trigger(&watcher, waiting.due_slot, waiting.count, waiting.values);
-            self.watchers.put(watcher);
+            let waiting = self.watchers.update(id, |watcher| watcher.waiting.take()).expect("it waits");
+            self.queue_trigger(id, waiting.due_slot, waiting.count, waiting.values);
         }
         let touched = self.accounts.take_touched();
         let fired = self.watchers.fired(&self.accounts, &touched, parallel);
@@ -393,12 +392,8 @@ impl Engine {
             if index % GROUP == 0 {
                 self.read_ahead(self.watchers.read_ahead(&fired[index..]));
             }
-            let watcher = self.watchers.get(id).expect("a watcher that fires exists");
-            if watcher.active {
-                let mut watcher = watcher.clone();
-                watcher.baseline = None;
-                self.trigger(&mut watcher, (old_value, new_value), report);
-                self.watchers.put(watcher);
+            if self.watchers.get(id).expect("a watcher that fires exists").active {
+                self.trigger(id, (old_value, new_value), report);
             }
         }
         self.watchers.drop_baselines();
@@ -406,36 +401,25 @@ impl Engine {
     }
 
     /// Queues a trigger, lets it wait for room, or suppresses it.
-    fn trigger(&mut self, watcher: &mut Watcher, values: Values, report: &mut SlotReport) {
-        let slot = self.meta.slot;
-        if watcher.last_trigger_slot.is_some_and(|last| slot - last < watcher.min_slots_between_triggers) {
-            watcher.suppressed_count += 1;
-            self.meta.stats.watchers_suppressed += 1;
-            return;
-        }
-        watcher.trigger_count += 1;
-        watcher.last_trigger_slot = Some(slot);
-        report.watchers_triggered += 1;
-        match &mut watcher.waiting {
-            Some(waiting) => {
-                waiting.count += 1;
-                waiting.values.1 = values.1;
+    fn trigger(&mut self, id: u64, values: Values, report: &mut SlotReport) {
+        let (slot, room, order) = (self.meta.slot, self.room(), self.watchers.next_waiting_order());
+        match self.watchers.update(id, |watcher| watcher.trigger(slot, room, order, values)) {
+            Triggered::Suppressed => self.meta.stats.watchers_suppressed += 1,
+            Triggered::Waits => report.watchers_triggered += 1,
+            Triggered::Queues => {
+                report.watchers_triggered += 1;
+                self.queue_trigger(id, slot, 1, values);
             }
-            None if self.room() == 0 => {
-                let order = self.watchers.next_waiting_order();
-                watcher.waiting = Some(Box::new(Waiting { order, due_slot: slot, count: 1, values }));
-            }
-            None => self.queue_trigger(watcher, slot, 1, values),
         }
     }
 
-    fn queue_trigger(&mut self, watcher: &Watcher, due_slot: u64, ticks: u64, values: Values) {
+    fn queue_trigger(&mut self, watcher: u64, due_slot: u64, ticks: u64, values: Values) {
         let sequence = self.next_sequence();
-        let spec = &watcher.spec;
+        let spec = &self.watchers.get(watcher).expect("a watcher that triggers exists").spec;
         self.tasks.push(Task {
             id: id(sequence, 0),
             sequence,
-            source: Source { kind: SourceKind::Watcher, id: watcher.id },
+            source: Source { kind: SourceKind::Watcher, id: watcher },
             callback: spec.callback.clone(),
             priority: spec.priority,
             deadline_slot: None,
@@ -460,27 +444,9 @@ impl Engine {
 
     /// Tells a timer that one of its tasks is over.
     fn finish_source(&mut self, task: &Task, state: TimerState) {
-        if task.source.kind != SourceKind::Timer {
-            return;
+        if task.source.kind == SourceKind::Timer && self.timers.update(task.source.id, |timer| timer.callback_ended(state)).is_some() {
+            self.version += 1;
         }
-        let Some(mut timer) = self.timers.get(task.source.id).cloned() else { return };
-        if state != TimerState::Expired {
-            timer.execution_count += 1;
-        }
-        // A timer that was cancelled meanwhile stays cancelled.
-        if timer.state == TimerState::Executing {
-            timer.in_flight -= 1;
-            if timer.in_flight == 0 {
-                if timer.has_next() {
-                    timer.state = TimerState::Pending;
-                } else {
-                    // What becomes of one callback is not what becomes of a periodic timer.
-                    timer.finish(if timer.spec.period_slots.is_some() { TimerState::Completed } else { state });
-                }
-            }
-        }
-        self.timers.put(timer);
-        self.version += 1;
     }
 
     /// Makes the effects of an invocation real, if it succeeded.

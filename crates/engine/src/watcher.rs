@@ -10,7 +10,7 @@ use crate::{
     matcher::{Change, Fired, ForEach, Matcher},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
-use hashbrown::{HashMap, hash_map::Entry};
+use hashbrown::HashMap;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -80,6 +80,41 @@ impl Watcher {
             last_trigger_slot: None,
             baseline: None,
             waiting: None,
+        }
+    }
+}
+
+/// What comes of a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Triggered {
+    /// It came too early.
+    Suppressed,
+    /// It waits for room in the task queue.
+    Waits,
+    /// A task must be queued for it.
+    Queues,
+}
+
+impl Watcher {
+    /// Notes a trigger. `order` is its place among those that wait, should there be no room.
+    pub(crate) fn trigger(&mut self, slot: u64, room: u64, order: u64, values: Values) -> Triggered {
+        if self.last_trigger_slot.is_some_and(|last| slot - last < self.min_slots_between_triggers) {
+            self.suppressed_count += 1;
+            return Triggered::Suppressed;
+        }
+        self.trigger_count += 1;
+        self.last_trigger_slot = Some(slot);
+        match &mut self.waiting {
+            Some(waiting) => {
+                waiting.count += 1;
+                waiting.values.1 = values.1;
+                Triggered::Waits
+            }
+            None if room == 0 => {
+                self.waiting = Some(Box::new(Waiting { order, due_slot: slot, count: 1, values }));
+                Triggered::Waits
+            }
+            None => Triggered::Queues,
         }
     }
 }
@@ -173,8 +208,7 @@ impl Watchers {
     /// From the next slot on, watchers compare with the state before it.
     pub fn drop_baselines(&mut self) {
         for id in std::mem::take(&mut self.baselines) {
-            self.watchers.get_mut(&id).expect("it has a baseline").baseline = None;
-            self.dirty.push(id);
+            self.update(id, |watcher| watcher.baseline = None);
         }
     }
 
@@ -190,35 +224,35 @@ impl Watchers {
     /// Adds a watcher or replaces it by its new state.
     pub fn put(&mut self, watcher: Watcher) {
         let id = watcher.id;
-        if let Some(waiting) = &watcher.waiting {
-            self.waiting.insert(waiting.order, id);
+        if !self.watchers.contains_key(&id) {
+            let spec = &watcher.spec;
+            self.matcher.insert(spec.account, id, &spec.trigger);
+            *self.by_program.entry(spec.callback.program).or_default() += 1;
+            self.created.push(id);
+            let blank = Watcher { active: false, baseline: None, waiting: None, ..watcher.clone() };
+            self.watchers.insert(id, blank);
         }
-        if watcher.baseline.is_some() {
-            self.baselines.insert(id);
-        }
-        self.active += u64::from(watcher.active);
-        match self.watchers.entry(id) {
-            Entry::Occupied(mut old) => {
-                let old = old.insert(watcher);
-                let new = &self.watchers[&id];
-                self.active -= u64::from(old.active);
-                if let Some(waiting) = old.waiting
-                    && new.waiting.as_ref().is_none_or(|new| new.order != waiting.order)
-                {
-                    self.waiting.remove(&waiting.order);
-                }
-                if old.baseline.is_some() && new.baseline.is_none() {
-                    self.baselines.remove(&id);
-                }
-            }
-            Entry::Vacant(none) => {
-                let spec = &none.insert(watcher).spec;
-                self.matcher.insert(spec.account, id, &spec.trigger);
-                *self.by_program.entry(spec.callback.program).or_default() += 1;
-                self.created.push(id);
-            }
+        self.update(id, |old| *old = watcher);
+    }
+
+    /// Changes a watcher.
+    pub fn update<R>(&mut self, id: u64, change: impl FnOnce(&mut Watcher) -> R) -> R {
+        let watcher = self.watchers.get_mut(&id).expect("a watcher that is changed exists");
+        let marks = |watcher: &Watcher| (watcher.active, watcher.baseline.is_some(), watcher.waiting.as_ref().map(|waiting| waiting.order));
+        let before = marks(watcher);
+        let result = change(watcher);
+        let after = marks(watcher);
+        if before != after {
+            self.active = self.active + u64::from(after.0) - u64::from(before.0);
+            match after.1 {
+                true => self.baselines.insert(id),
+                false => self.baselines.remove(&id),
+            };
+            before.2.map(|order| self.waiting.remove(&order));
+            after.2.map(|order| self.waiting.insert(order, id));
         }
         self.dirty.push(id);
+        result
     }
 
     pub fn remove(&mut self, id: u64) {
