@@ -7,16 +7,25 @@
 //! `npm run bench` runs it together with what JavaScript sees, and prints one table. Rows are described in [`measure`].
 
 mod calibrate;
+mod matcher;
 mod measure;
 
 use measure::Bench;
 use std::process::ExitCode;
 
-/// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run)];
+/// Something with a name for the command line.
+type Named<F> = (&'static str, F);
 
-/// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] = &[];
+/// Groups by name, in the order in which they run.
+const GROUPS: &[Named<fn(&mut Bench)>] = &[("calibration", calibrate::run), ("matcher", matcher::run)];
+
+/// Operations for a process of their own, where instructions or memory can be counted: each does it `n` times.
+const COUNTED: &[Named<fn(u64)>] = &[
+    ("matcher-threshold", matcher::count_thresholds),
+    ("matcher-unwatched", matcher::count_unwatched),
+    ("matcher-bytes-of-one", matcher::count_bytes_of_one),
+    ("matcher-bytes-of-eight", matcher::count_bytes_of_eight),
+];
 
 fn main() -> ExitCode {
     match run() {
