@@ -110,7 +110,9 @@ impl Groups {
             self.fire_values(change, comparison, fired);
             self.patterns.appeared(comparison, |id| fired.push(Fired { change, id, old_value: None, new_value: None }));
         }
-        sort_by_id(&mut fired[start..]);
+        if !fired[start..].is_sorted_by_key(|fired| fired.id) {
+            fired[start..].sort_unstable_by_key(|fired| fired.id);
+        }
     }
 
     fn fire_values(&self, change: usize, comparison: &Comparison<'_>, fired: &mut Vec<Fired>) {
@@ -122,26 +124,5 @@ impl Groups {
             value.above.risen(before, now, &mut fire);
             value.below.fallen(before, now, &mut fire);
         }
-    }
-}
-
-/// Sorts what one account fires: often nothing to do.
-fn sort_by_id(fired: &mut [Fired]) {
-    const SHORT: usize = 20;
-    if fired.is_sorted_by_key(|fired| fired.id) {
-        return;
-    }
-    let low = fired.iter().map(|fired| fired.id).min().unwrap_or(0);
-    let high = fired.iter().map(|fired| fired.id).max().unwrap_or(0);
-    let index_bits = usize::BITS - fired.len().leading_zeros();
-    if fired.len() <= SHORT || (high - low).leading_zeros() < index_bits {
-        return fired.sort_unstable_by_key(|fired| fired.id);
-    }
-    // Id and index in one integer: sorting those takes two thirds of the time.
-    let mut keys: Vec<u64> = fired.iter().enumerate().map(|(index, fired)| (fired.id - low) << index_bits | index as u64).collect();
-    keys.sort_unstable();
-    let unsorted = fired.to_vec();
-    for (fired, key) in fired.iter_mut().zip(keys) {
-        *fired = unsorted[(key & ((1 << index_bits) - 1)) as usize];
     }
 }

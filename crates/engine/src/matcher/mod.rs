@@ -41,10 +41,10 @@ const PART: usize = 1_024;
 const GROUP: usize = 16;
 
 /// From how many watchers of an account on they are grouped.
-const MANY: usize = 17;
+const MANY: usize = 9;
 
 /// At how many they are a list again. Lower, so that a watcher that comes and goes does not make them change each time.
-const FEW: usize = 8;
+const FEW: usize = 4;
 
 /// An address with its hash. Made by [`Matcher::key`], and good for that matcher only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,5 +305,45 @@ fn hash(hasher: &DefaultHashBuilder, address: &Address) -> u64 {
 fn slim<T>(items: &mut Vec<T>) {
     if items.len() * 4 <= items.capacity() {
         items.shrink_to(items.len() * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(matcher: &Matcher) -> &'static str {
+        match matcher.find(&matcher.key(Address::SYSTEM_PROGRAM)).map(|record| &record.watchers) {
+            None => "none",
+            Some(Watchers::One(_)) => "one",
+            Some(Watchers::Few(_)) => "few",
+            Some(Watchers::Many(_)) => "many",
+        }
+    }
+
+    #[test]
+    fn watchers_become_many_later_than_few() {
+        let (mut matcher, account, trigger) = (Matcher::default(), Address::SYSTEM_PROGRAM, Trigger::AnyChange);
+        let mut forms = Vec::new();
+        for id in 0..MANY as u64 {
+            matcher.insert(account, id, &trigger);
+            forms.push(form(&matcher));
+        }
+        assert_eq!(forms, ["one", "few", "few", "few", "few", "few", "few", "few", "many"]);
+        forms.clear();
+        for id in 0..MANY as u64 {
+            matcher.remove(&account, id, &trigger);
+            forms.push(form(&matcher));
+        }
+        assert_eq!(forms, ["many", "many", "many", "many", "few", "few", "few", "one", "none"]);
+    }
+
+    #[test]
+    fn what_is_removed_takes_no_memory() {
+        let mut matcher = Matcher::default();
+        let address = |n: u32| Address([n.to_le_bytes(); 8].concat().try_into().expect("32 bytes"));
+        (0..10_000).for_each(|n| matcher.insert(address(n), 1, &Trigger::AnyChange));
+        (0..10_000).for_each(|n| matcher.remove(&address(n), 1, &Trigger::AnyChange));
+        assert_eq!(matcher.records.capacity(), 0);
     }
 }
