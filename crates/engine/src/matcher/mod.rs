@@ -31,7 +31,8 @@ use std::{
 };
 
 /// From how many changes on [`Matcher::matches_in_parts`] makes parts: two, at least. To wake a thread takes some 35 microseconds, which is as long
-/// as a few hundred changes of accounts that are in no cache. Measured with rayon: two halves of 1,024 changes lose, of 2,048 they draw, of 4,096 they win.
+/// as a few hundred changes of accounts that are in no cache. Up to 1,024 changes two threads of rayon were no faster than one, on a machine whose
+/// second core was seldom free; from 2,048 on it depended on that core.
 pub const PARALLEL_FROM: usize = 2_048;
 
 /// Changes of a part.
