@@ -8,6 +8,7 @@
 
 mod calibrate;
 mod engine;
+mod matcher;
 mod measure;
 mod scheduler;
 mod wheel;
@@ -20,7 +21,7 @@ type Named<F> = (&'static str, F);
 
 /// Groups in the order in which they run.
 const GROUPS: &[Named<fn(&mut Bench)>] =
-    &[("calibration", calibrate::run), ("wheel", wheel::run), ("scheduler", scheduler::run), ("engine", engine::run)];
+    &[("calibration", calibrate::run), ("wheel", wheel::run), ("matcher", matcher::run), ("scheduler", scheduler::run), ("engine", engine::run)];
 
 /// Operations whose instructions can be counted: each does it so many times.
 const COUNTED: &[Named<fn(u64)>] = &[
@@ -28,6 +29,10 @@ const COUNTED: &[Named<fn(u64)>] = &[
     ("wheel-insert-expire", wheel::insert_and_expire),
     ("scheduler", scheduler::count),
     ("engine", engine::count),
+    ("matcher-threshold", matcher::count_thresholds),
+    ("matcher-unwatched", matcher::count_unwatched),
+    ("matcher-bytes-of-one", matcher::count_bytes_of_one),
+    ("matcher-bytes-of-eight", matcher::count_bytes_of_eight),
 ];
 
 fn main() -> ExitCode {

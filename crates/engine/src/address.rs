@@ -53,6 +53,7 @@ pub struct AddressHasher(DefaultHashBuilder);
 
 impl AddressHasher {
     /// An address with its hash.
+    #[inline]
     pub fn key(&self, address: Address) -> Keyed {
         let mut hasher = self.0.build_hasher();
         hasher.write(&address.0);

@@ -18,8 +18,6 @@ pub struct Change<'a> {
 pub(super) struct Comparison<'a> {
     old: Option<&'a Account>,
     new: Option<&'a Account>,
-    old_data: &'a [u8],
-    new_data: &'a [u8],
     /// Whether data differs, once that is known.
     data: Option<bool>,
 }
@@ -28,7 +26,7 @@ impl<'a> Comparison<'a> {
     pub fn new(change: &Change<'a>) -> Self {
         let Change { old, new, .. } = *change;
         let shared = old.zip(new).is_some_and(|(old, new)| Arc::ptr_eq(&old.data, &new.data));
-        Comparison { old, new, old_data: trigger::data(old), new_data: trigger::data(new), data: shared.then_some(false) }
+        Comparison { old, new, data: shared.then_some(false) }
     }
 
     pub fn lamports_differ(&self) -> bool {
@@ -42,8 +40,8 @@ impl<'a> Comparison<'a> {
     }
 
     pub fn data_differs(&mut self) -> bool {
-        let (old, new) = (self.old_data, self.new_data);
-        *self.data.get_or_insert_with(|| old != new)
+        let (old, new) = (self.old, self.new);
+        *self.data.get_or_insert_with(|| trigger::data(old) != trigger::data(new))
     }
 
     pub fn anything_differs(&mut self) -> bool {
@@ -57,30 +55,28 @@ impl<'a> Comparison<'a> {
 
     /// The greatest (offset, length) that the new data may have.
     pub fn last_place(&self) -> (u32, usize) {
-        (u32::try_from(self.new_data.len()).unwrap_or(u32::MAX), usize::MAX)
+        (u32::try_from(trigger::data(self.new).len()).unwrap_or(u32::MAX), usize::MAX)
     }
 
-    pub fn old_bytes(&self, offset: u32, len: usize) -> Option<&'a [u8]> {
-        bytes(self.old_data, offset, len)
+    /// The old data from `offset` on.
+    pub fn old_from(&self, offset: u32) -> Option<&'a [u8]> {
+        trigger::data(self.old).get(offset as usize..)
     }
 
-    pub fn new_bytes(&self, offset: u32, len: usize) -> Option<&'a [u8]> {
-        bytes(self.new_data, offset, len)
+    /// The new data from `offset` on.
+    pub fn new_from(&self, offset: u32) -> Option<&'a [u8]> {
+        trigger::data(self.new).get(offset as usize..)
     }
 
     pub fn old_value(&self, offset: u32) -> Option<i64> {
-        value(self.old_data, offset)
+        self.old_from(offset).and_then(value)
     }
 
     pub fn new_value(&self, offset: u32) -> Option<i64> {
-        value(self.new_data, offset)
+        self.new_from(offset).and_then(value)
     }
 }
 
-fn bytes(data: &[u8], offset: u32, len: usize) -> Option<&[u8]> {
-    data.get(offset as usize..)?.get(..len)
-}
-
-fn value(data: &[u8], offset: u32) -> Option<i64> {
-    Some(i64::from_le_bytes(*data.get(offset as usize..)?.first_chunk()?))
+fn value(data: &[u8]) -> Option<i64> {
+    data.first_chunk().map(|bytes| i64::from_le_bytes(*bytes))
 }

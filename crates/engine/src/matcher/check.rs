@@ -3,15 +3,30 @@
 use super::{Fired, change::Comparison};
 use crate::Trigger;
 
-/// A [`Trigger`] that is read without leaving its cache line, but for the bytes of a pattern.
+/// How many bytes of a pattern are at hand.
+const HEAD: usize = 8;
+
+/// A [`Trigger`] that is read without leaving its cache line, unless the beginning of a pattern is there.
 pub(super) enum Test {
     Any,
     Lamports,
     Data,
     Owner,
-    Above { offset: u32, threshold: i64 },
-    Below { offset: u32, threshold: i64 },
-    Pattern { offset: u32, bytes: Box<[u8]> },
+    Above {
+        offset: u32,
+        threshold: i64,
+    },
+    Below {
+        offset: u32,
+        threshold: i64,
+    },
+    /// The first bytes are at hand, because most data differs there already. Two boxes make a pointer without a length: that is where the bytes are.
+    Pattern {
+        offset: u32,
+        head_len: u8,
+        head: [u8; HEAD],
+        bytes: Box<Box<[u8]>>,
+    },
 }
 
 /// One watcher.
@@ -31,18 +46,17 @@ impl From<&Trigger> for Test {
             Trigger::OwnerChange => Test::Owner,
             Trigger::ThresholdAbove { offset, threshold } => Test::Above { offset: near(*offset), threshold: *threshold },
             Trigger::ThresholdBelow { offset, threshold } => Test::Below { offset: near(*offset), threshold: *threshold },
-            Trigger::PatternMatch { offset, pattern } => Test::Pattern { offset: near(*offset), bytes: pattern.as_slice().into() },
+            Trigger::PatternMatch { offset, pattern } => Test::pattern(near(*offset), pattern),
         }
     }
 }
 
 impl Test {
-    /// Where it looks first.
-    pub fn offset(&self) -> usize {
-        match self {
-            Test::Any | Test::Lamports | Test::Data | Test::Owner => 0,
-            Test::Above { offset, .. } | Test::Below { offset, .. } | Test::Pattern { offset, .. } => *offset as usize,
-        }
+    pub fn pattern(offset: u32, bytes: &[u8]) -> Self {
+        let mut head = [0; HEAD];
+        let head_len = bytes.len().min(HEAD);
+        head[..head_len].copy_from_slice(&bytes[..head_len]);
+        Test::Pattern { offset, head_len: head_len as u8, head, bytes: Box::new(bytes.into()) }
     }
 }
 
@@ -67,9 +81,9 @@ impl Check {
                 let (before, now) = values(*offset);
                 before.is_none_or(|value| value >= *threshold) && now.is_some_and(|value| value < *threshold)
             }
-            Test::Pattern { offset, bytes } => {
-                let expected = Some(&**bytes);
-                comparison.new_bytes(*offset, bytes.len()) == expected && comparison.old_bytes(*offset, bytes.len()) != expected
+            Test::Pattern { offset, head_len, head, bytes } => {
+                let is_at = |data: &[u8]| data.starts_with(&head[..usize::from(*head_len)]) && data.starts_with(bytes);
+                comparison.new_from(*offset).is_some_and(is_at) && !comparison.old_from(*offset).is_some_and(is_at)
             }
         };
         if fires {

@@ -40,7 +40,7 @@ impl Groups {
             Test::Owner => self.owner.insert(id),
             Test::Above { offset, threshold } => self.values.entry(offset).or_default().above.insert(threshold, id),
             Test::Below { offset, threshold } => self.values.entry(offset).or_default().below.insert(threshold, id),
-            Test::Pattern { offset, bytes } => self.patterns.insert(offset, bytes, id),
+            Test::Pattern { offset, bytes, .. } => self.patterns.insert(offset, &bytes, id),
         };
         self.len += usize::from(inserted);
     }
@@ -53,7 +53,7 @@ impl Groups {
             Test::Owner => self.owner.remove(id),
             Test::Above { offset, threshold } => self.remove_threshold(*offset, |value| value.above.remove(*threshold, *id)),
             Test::Below { offset, threshold } => self.remove_threshold(*offset, |value| value.below.remove(*threshold, *id)),
-            Test::Pattern { offset, bytes } => self.patterns.remove(*offset, bytes, *id),
+            Test::Pattern { offset, bytes, .. } => self.patterns.remove(*offset, bytes, *id),
         };
         self.len -= usize::from(removed);
     }
@@ -86,7 +86,7 @@ impl Groups {
             value.above.iter().for_each(|(threshold, id)| put(id, Test::Above { offset: *offset, threshold }));
             value.below.iter().for_each(|(threshold, id)| put(id, Test::Below { offset: *offset, threshold }));
         }
-        self.patterns.iter().for_each(|(offset, bytes, id)| put(id, Test::Pattern { offset, bytes: bytes.into() }));
+        self.patterns.iter().for_each(|(offset, bytes, id)| put(id, Test::pattern(offset, bytes)));
         checks.sort_unstable_by_key(|check| check.id);
         checks
     }

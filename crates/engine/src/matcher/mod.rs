@@ -5,8 +5,9 @@
 //!
 //! What fires is what [`Trigger::fires`] says, for each watcher by itself.
 //!
-//! Changes are taken in small groups, and each group in passes: all hashes are looked up, then all records are read, then all data. Loads of one
-//! pass do not depend on each other, so a processor that executes out of order waits for them at the same time, and not one after the other.
+//! Changes are taken in small groups, and each group in passes: all records are found, then all data is, then it is compared. Loads of one pass do
+//! not depend on each other, so a processor that executes out of order waits for them at the same time, and not one after the other. (Finer passes,
+//! that touch the table before its records and the bytes before they are compared, gain nothing more: the processor looks ahead that far itself.)
 
 mod change;
 mod check;
@@ -16,15 +17,16 @@ mod thresholds;
 
 pub use change::Change;
 
-use crate::{Account, Address, AddressHasher, Keyed, Trigger};
+use crate::{Address, AddressHasher, Keyed, Trigger};
 use change::Comparison;
 use check::{Check, Test};
 use groups::Groups;
 use hashbrown::{HashTable, hash_table::Entry};
 use std::{fmt, hint::black_box, mem, sync::Mutex};
 
-/// From how many changes on [`Matcher::matches_in_parts`] makes parts. Measured with two threads of a rayon pool: below, waking the second one
-/// costs more than it takes over.
+/// From how many changes on [`Matcher::matches_in_parts`] makes parts: two, at least. To wake a thread takes some 35 microseconds, which is as long
+/// as a few hundred changes of accounts that are in no cache. Up to 1,024 changes two threads of rayon were no faster than one, on a machine whose
+/// second core was seldom free; from 2,048 on it depended on that core.
 pub const PARALLEL_FROM: usize = 2_048;
 
 /// Changes of a part.
@@ -34,10 +36,10 @@ const PART: usize = 1_024;
 const GROUP: usize = 16;
 
 /// From how many watchers of an account on they are grouped.
-const MANY: usize = 17;
+const MANY: usize = 9;
 
 /// At how many they are a list again. Lower, so that a watcher that comes and goes does not make them change each time.
-const FEW: usize = 8;
+const FEW: usize = 4;
 
 /// A watcher that fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,7 @@ impl Matcher {
     }
 
     /// Hashes an address.
+    #[inline]
     pub fn key(&self, address: Address) -> Keyed {
         self.hasher.key(address)
     }
@@ -162,29 +165,24 @@ impl Matcher {
     }
 
     fn match_group(&self, first: usize, changes: &[Change<'_>], fired: &mut Vec<Fired>) {
-        // A candidate has a few bits of the hash in common; its record is not read to find it.
-        let mut candidates = [None; GROUP];
-        for (candidate, change) in candidates.iter_mut().zip(changes) {
-            *candidate = self.records.iter_hash(change.account.hash()).next();
+        if let [change] = changes {
+            if let Some(record) = self.find(&change.account) {
+                record.watchers.fire(first, &mut Comparison::new(change), fired);
+            }
+            return;
         }
         let mut watched = [None; GROUP];
         let mut count = 0;
-        for (index, (candidate, change)) in candidates.iter().zip(changes).enumerate() {
-            let Some(record) = candidate else { continue };
-            let record = if record.address == *change.account.address() { Some(*record) } else { self.find(&change.account) };
-            if let Some(record) = record {
+        for (index, change) in changes.iter().enumerate() {
+            if let Some(record) = self.find(&change.account) {
                 watched[count] = Some((index, record, change));
                 count += 1;
             }
         }
         let watched = || watched[..count].iter().flatten();
-        if count > 1 {
-            // Reads what the last pass will need, for its own sake.
-            let lens = watched().flat_map(|(_, _, change)| [change.old, change.new]).flatten().map(|account| account.data.len());
-            black_box(lens.fold(0, |all, len| all ^ len));
-            let bytes = watched().flat_map(|(_, record, change)| [change.old, change.new].map(|account| first_byte(record, account)));
-            black_box(bytes.fold(0, |all, byte| all ^ byte));
-        }
+        // Reads where the data is, for the sake of the loads alone.
+        let states = watched().filter(|(_, record, _)| record.watchers.read_data()).flat_map(|(_, _, change)| [change.old, change.new]);
+        black_box(states.flatten().fold(0, |all, account| all ^ account.data.len()));
         for (index, record, change) in watched() {
             record.watchers.fire(first + index, &mut Comparison::new(change), fired);
         }
@@ -212,6 +210,10 @@ impl Watchers {
             Watchers::Few(checks) => checks.iter().map(|check| check.id).collect(),
             Watchers::Many(groups) => groups.ids().collect(),
         }
+    }
+
+    fn read_data(&self) -> bool {
+        !matches!(self, Watchers::One(Check { test: Test::Lamports | Test::Owner, .. }))
     }
 
     fn insert(&mut self, check: Check) {
@@ -282,18 +284,49 @@ fn put(checks: &mut Vec<Check>, check: Check) {
     }
 }
 
-/// A byte of where a watcher of the record will look.
-fn first_byte(record: &Record, account: Option<&Account>) -> u8 {
-    let offset = match &record.watchers {
-        Watchers::One(check) => check.test.offset(),
-        Watchers::Few(_) | Watchers::Many(_) => 0,
-    };
-    account.and_then(|account| account.data.get(offset).copied()).unwrap_or(0)
-}
-
 /// Gives back memory once three quarters of it are not used.
 fn slim<T>(items: &mut Vec<T>) {
     if items.len() * 4 <= items.capacity() {
         items.shrink_to(items.len() * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(matcher: &Matcher) -> &'static str {
+        match matcher.find(&matcher.key(Address::SYSTEM_PROGRAM)).map(|record| &record.watchers) {
+            None => "none",
+            Some(Watchers::One(_)) => "one",
+            Some(Watchers::Few(_)) => "few",
+            Some(Watchers::Many(_)) => "many",
+        }
+    }
+
+    #[test]
+    fn watchers_become_many_later_than_few() {
+        let (mut matcher, account, trigger) = (Matcher::default(), Address::SYSTEM_PROGRAM, Trigger::AnyChange);
+        let mut forms = Vec::new();
+        for id in 0..MANY as u64 {
+            matcher.insert(account, id, &trigger);
+            forms.push(form(&matcher));
+        }
+        assert_eq!(forms, ["one", "few", "few", "few", "few", "few", "few", "few", "many"]);
+        forms.clear();
+        for id in 0..MANY as u64 {
+            matcher.remove(&account, id, &trigger);
+            forms.push(form(&matcher));
+        }
+        assert_eq!(forms, ["many", "many", "many", "many", "few", "few", "few", "one", "none"]);
+    }
+
+    #[test]
+    fn what_is_removed_takes_no_memory() {
+        let mut matcher = Matcher::default();
+        let address = |n: u32| Address([n.to_le_bytes(); 8].concat().try_into().expect("32 bytes"));
+        (0..10_000).for_each(|n| matcher.insert(address(n), 1, &Trigger::AnyChange));
+        (0..10_000).for_each(|n| matcher.remove(&address(n), 1, &Trigger::AnyChange));
+        assert_eq!(matcher.records.capacity(), 0);
     }
 }

@@ -20,8 +20,8 @@ impl Patterns {
     }
 
     /// Whether it is new.
-    pub fn insert(&mut self, offset: u32, pattern: Box<[u8]>, id: u64) -> bool {
-        self.places.entry((offset, pattern.len())).or_default().entry(pattern).or_default().insert(id)
+    pub fn insert(&mut self, offset: u32, pattern: &[u8], id: u64) -> bool {
+        self.places.entry((offset, pattern.len())).or_default().entry(pattern.into()).or_default().insert(id)
     }
 
     /// Whether it was there.
@@ -45,8 +45,8 @@ impl Patterns {
     /// The watchers whose pattern is there now and was not before.
     pub fn appeared(&self, comparison: &Comparison<'_>, mut found: impl FnMut(u64)) {
         for ((offset, len), expected) in self.places.range(..=comparison.last_place()) {
-            let Some(now) = comparison.new_bytes(*offset, *len) else { continue };
-            if comparison.old_bytes(*offset, *len) != Some(now)
+            let Some(now) = comparison.new_from(*offset).and_then(|data| data.get(..*len)) else { continue };
+            if comparison.old_from(*offset).and_then(|data| data.get(..*len)) != Some(now)
                 && let Some(ids) = expected.get(now)
             {
                 ids.iter().copied().for_each(&mut found);
