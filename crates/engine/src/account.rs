@@ -196,6 +196,7 @@ impl Accounts {
     /// with: it may have been there for a moment only. Updates never outlive a seal: a slot begins by taking them all.
     pub fn delta(&self, delta: &mut Delta) {
         let mut dirty: Vec<_> = self.dirty.iter().map(|handle| &self.records[handle.0]).collect();
+        ahead::read(&dirty, |record| record.account.as_ref().map_or(0, |account| account.lamports));
         dirty.sort_unstable_by_key(|record| record.key.address());
         delta.list("account", dirty.into_iter().map(|record| (record.key.address(), Some((record.account.as_ref(), record.write_version)))));
         delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (*self.key(touched.account).address(), &touched.before)));

@@ -243,6 +243,8 @@ impl Engine {
     /// The caller must not let two tasks of one call share an account that either may write.
     pub fn commit(&mut self, executions: Vec<Execution>) -> Progress {
         let mut running = self.running.take().expect("a batch is running");
+        let keys = running.batch[running.next..].iter().take(executions.len());
+        ahead::read(keys, |key| self.timers.get(self.tasks.get(*key).source.id).map_or(0, |timer| timer.in_flight));
         for execution in executions {
             let Some(&key) = running.batch.get(running.next) else { break };
             assert_eq!(self.tasks.get(key).id, execution.task_id, "outcomes come in the order of the batch");
@@ -359,8 +361,11 @@ impl Engine {
 
     /// Has at hand what starting these callbacks will look at.
     fn read_ahead(&self, callbacks: [Option<&Callback>; GROUP]) {
-        ahead::read(callbacks.iter().flatten(), |callback| callback.compute_budget);
-        ahead::read(callbacks.iter().flatten(), |callback| self.programs.contains_key(&callback.program).into());
+        let callbacks = || callbacks.iter().flatten();
+        ahead::read(callbacks(), |callback| callback.compute_budget);
+        ahead::read(callbacks(), |callback| self.programs.contains_key(&callback.program).into());
+        ahead::read(callbacks(), |callback| callback.data.first().map_or(0, |byte| u64::from(*byte)));
+        ahead::read(callbacks(), |callback| callback.accounts.first().map_or(0, |meta| meta.signer.into()));
     }
 
     fn timer_task(&mut self, timer: u64, tick: Tick) -> Task {

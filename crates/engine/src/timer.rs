@@ -381,6 +381,7 @@ impl Timers {
 
     pub fn delta(&self, delta: &mut Delta) {
         delta.changed("new timer", &self.created, |id| self.get(*id).map(|timer| &*timer.spec));
+        ahead::read(&self.dirty, |id| self.get(*id).map_or(0, |timer| timer.in_flight));
         delta.changed("timer", &self.dirty, |id| {
             self.get(*id).map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight, timer.ended))
         });

@@ -274,6 +274,7 @@ impl Watchers {
 
     pub fn delta(&self, delta: &mut Delta) {
         delta.changed("new watcher", &self.created, |id| self.watchers.get(id).map(|watcher| &*watcher.spec));
+        ahead::read(&self.dirty, |id| self.get(*id).map_or(0, |watcher| watcher.trigger_count));
         delta.changed("watcher", &self.dirty, |id| {
             self.watchers.get(id).map(|watcher| {
                 (
