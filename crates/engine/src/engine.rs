@@ -753,7 +753,7 @@ impl Engine {
 
     /// The state as it is now. After a slot and before anything else it is what the slot's report says.
     pub fn state_hash(&self) -> StateHash {
-        self.chain.link(&self.delta())
+        self.chain.link(|delta| self.delta(delta))
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -786,18 +786,16 @@ impl Engine {
         sequence
     }
 
-    fn delta(&self) -> Delta {
-        let mut delta = Delta::new();
+    fn delta(&self, delta: &mut Delta) {
         if self.meta != self.sealed_meta {
             delta.record("meta", &self.meta);
         }
         delta.changed("program", &self.new_programs, |address| self.programs.get(address).map(|program| program.code));
-        self.accounts.delta(&mut delta);
-        self.timers.delta(&mut delta);
-        self.watchers.delta(&mut delta);
-        self.rings.delta(&mut delta);
-        self.tasks.delta(&mut delta);
-        delta
+        self.accounts.delta(delta);
+        self.timers.delta(delta);
+        self.watchers.delta(delta);
+        self.rings.delta(delta);
+        self.tasks.delta(delta);
     }
 
     fn seal(&mut self) -> StateHash {
