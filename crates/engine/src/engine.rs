@@ -363,7 +363,6 @@ impl Engine {
     fn read_ahead(&self, callbacks: [Option<&Callback>; GROUP]) {
         let callbacks = || callbacks.iter().flatten();
         ahead::read(callbacks(), |callback| callback.compute_budget);
-        ahead::read(callbacks(), |callback| self.programs.contains_key(&callback.program).into());
         ahead::read(callbacks(), |callback| callback.data.first().map_or(0, |byte| u64::from(*byte)));
         ahead::read(callbacks(), |callback| callback.accounts.first().map_or(0, |meta| meta.signer.into()));
     }
@@ -402,6 +401,10 @@ impl Engine {
             }
         }
         self.watchers.drop_baselines();
+        // What only the touched accounts still had is freed with them.
+        let data = || touched.iter().filter_map(|touched| touched.before.as_ref()).map(|before| &before.data);
+        ahead::read(data(), |data| Arc::strong_count(data) as u64);
+        ahead::read(data(), |data| data.first().map_or(0, |byte| u64::from(*byte)));
         self.meta.stats.watchers_triggered += report.watchers_triggered;
     }
 
@@ -439,6 +442,8 @@ impl Engine {
             self.expire(&task, report);
             self.finish_source(&task, TimerState::Expired);
         }
+        ahead::read(self.tasks.queued(), |task| task.callback.compute_budget);
+        ahead::read(self.tasks.queued(), |task| self.programs.contains_key(&task.callback.program).into());
         report.tasks_queued = self.tasks.len();
     }
 

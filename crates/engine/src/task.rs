@@ -191,6 +191,11 @@ impl TaskQueue {
         std::iter::from_fn(|| self.scheduler.next_expired().map(|key| self.take(key))).collect()
     }
 
+    /// The tasks that came into the queue with this slot.
+    pub fn queued(&self) -> impl Iterator<Item = &Task> {
+        self.pushed.iter().filter_map(|key| self.scheduler.get(*key)).map(|pending| &pending.task)
+    }
+
     /// The next task to run.
     pub fn peek(&mut self) -> Option<(Key, &Task)> {
         let key = self.scheduler.peek()?;
