@@ -53,11 +53,13 @@ fn account(version: u64) -> Account {
 impl World {
     /// With `watched` accounts and a watcher on each, and timers of which `FIRED_BY_TIMERS` are due in every slot.
     fn new(programs: u64, timers: u64, watched: u64, progress: &mut dyn FnMut(&'static str, u64)) -> Self {
-        let mut limits = Limits::default();
-        limits.max_scheduled_tasks = 1 << 20;
-        limits.slot_compute_limit = 1_000_000_000_000;
-        limits.max_timers_per_program = 1 << 20;
-        limits.max_watchers_per_program = 1 << 20;
+        let limits = Limits {
+            max_scheduled_tasks: 1 << 20,
+            slot_compute_limit: 1_000_000_000_000,
+            max_timers_per_program: 1 << 20,
+            max_watchers_per_program: 1 << 20,
+            ..Limits::default()
+        };
         let mut engine = Engine::new(Config { limits, start_slot: 0, start_timestamp: 0 }).expect("valid limits");
         for n in 0..programs {
             engine.add_program(address(1, n), [1; 32], Vec::new()).expect("a free address");
@@ -160,14 +162,5 @@ fn process(engine: &mut Engine, slot: u64) -> SlotReport {
                 progress = engine.commit(executions);
             }
         }
-    }
-}
-
-pub fn count(times: u64) {
-    let mut crowded = World::new(100_000, 1_000_000, 1_000_000, &mut |_, _| ());
-    crowded.round();
-    eprintln!("ready");
-    for _ in 0..times / SLOTS_A_ROUND {
-        crowded.round();
     }
 }

@@ -28,7 +28,6 @@ const COUNTED: &[Named<fn(u64)>] = &[
     ("wheel-insert-cancel", wheel::insert_and_cancel),
     ("wheel-insert-expire", wheel::insert_and_expire),
     ("scheduler", scheduler::count),
-    ("engine", engine::count),
     ("matcher-threshold", matcher::count_thresholds),
     ("matcher-unwatched", matcher::count_unwatched),
     ("matcher-bytes-of-one", matcher::count_bytes_of_one),

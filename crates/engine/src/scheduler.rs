@@ -16,7 +16,7 @@
 //! | operation   | cost                                                  |
 //! | ----------- | ----------------------------------------------------- |
 //! | push        | O(1), with a deadline O(log n) at the next slot       |
-//! | next        | O(1), with a deadline O(log n)                        |
+//! | hand out    | O(1), with a deadline O(log n)                        |
 //! | remove, get | O(1)                                                  |
 //! | begin_slot  | O(what was pushed since + deadline tasks that rise)   |
 
@@ -185,7 +185,7 @@ impl<T> Scheduler<T> {
     }
 
     /// Hands out the next task to run in this slot. It stays pending until it is removed.
-    pub fn next(&mut self) -> Option<Key> {
+    pub fn hand_out(&mut self) -> Option<Key> {
         let (key, place) = self.find()?;
         match place {
             Place::Queue(priority) => drop(self.queues[priority].pop_front()),
@@ -197,7 +197,7 @@ impl<T> Scheduler<T> {
     /// Takes out the next tasks to run in this slot, at most `max`.
     pub fn take(&mut self, max: usize, tasks: &mut Vec<T>) {
         for _ in 0..max {
-            let Some(key) = self.next() else { break };
+            let Some(key) = self.hand_out() else { break };
             tasks.push(self.entries.remove(key.index as usize).value);
         }
     }

@@ -204,7 +204,7 @@ impl TaskQueue {
 
     /// Hands the next task out to the running batch.
     pub fn hand_out(&mut self) {
-        let key = self.scheduler.next().expect("there was one to look at");
+        let key = self.scheduler.hand_out().expect("there was one to look at");
         self.pending(key).handed_out = true;
     }
 

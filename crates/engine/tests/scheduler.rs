@@ -88,7 +88,7 @@ proptest! {
                         }
                         let expected = naive.in_order().first().map(|rank| naive.key(rank.sequence));
                         prop_assert_eq!(ours.peek(), expected);
-                        prop_assert_eq!(ours.next(), expected);
+                        prop_assert_eq!(ours.hand_out(), expected);
                         let Some(key) = expected else { break };
                         let sequence = *ours.get(key).unwrap();
                         prop_assert_eq!(ours.remove(key), Some(sequence));
@@ -124,8 +124,8 @@ fn what_is_pushed_in_a_slot_waits_for_the_next() {
     scheduler.push(rank(1, 0, None, 1), 1);
     scheduler.begin_slot(1);
     scheduler.push(rank(2, 3, Some(9), 1), 2);
-    assert_eq!(scheduler.next().and_then(|key| scheduler.remove(key)), Some(1));
-    assert_eq!(scheduler.next(), None);
+    assert_eq!(scheduler.hand_out().and_then(|key| scheduler.remove(key)), Some(1));
+    assert_eq!(scheduler.hand_out(), None);
     assert_eq!(taken(&mut scheduler, 2), [2]);
 }
 
@@ -164,7 +164,7 @@ fn cancelled_tasks_that_are_never_reached_take_no_memory() {
         for key in cancelled {
             scheduler.remove(key).unwrap();
         }
-        let next = scheduler.next().unwrap();
+        let next = scheduler.hand_out().unwrap();
         scheduler.remove(next);
         assert!(scheduler.keys_held() <= 4 * 564 + 1_000, "{} keys for {} tasks in slot {slot}", scheduler.keys_held(), scheduler.len());
     }

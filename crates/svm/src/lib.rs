@@ -130,7 +130,7 @@ impl Svm {
 
     /// Processes one slot.
     pub fn process_slot(&mut self, input: SlotInput) -> Result<SlotReport, Error> {
-        let mut progress = self.engine.step(input)?;
+        let mut progress = self.engine.step_with(input, &self.workers)?;
         let mut group = MAX_GROUP;
         loop {
             match progress {

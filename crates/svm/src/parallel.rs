@@ -6,6 +6,7 @@
 
 use crate::{
     Address, Engine, Execution, Task,
+    matcher::ForEach,
     runtime::{Runtime, SlotEnvironment},
 };
 use rayon::prelude::*;
@@ -73,6 +74,16 @@ impl Workers {
         match self {
             Workers::Pool(Pool { pool: Some(pool), .. }) if group > 1 => pool.install(|| (0..group).into_par_iter().map(execute).collect()),
             _ => vec![execute(0)],
+        }
+    }
+}
+
+/// Lets the engine match watchers on the same threads.
+impl ForEach for Workers {
+    fn for_each(&self, n: usize, job: &(dyn Fn(usize) + Sync)) {
+        match self {
+            Workers::Pool(Pool { pool: Some(pool), .. }) => pool.install(|| (0..n).into_par_iter().for_each(job)),
+            _ => (0..n).for_each(job),
         }
     }
 }
