@@ -1,91 +1,84 @@
-// What JavaScript sees: `npm run bench`.
+// Everything that is measured: `npm run bench -- [--only GROUP]… [--quick] [--json FILE] [--check]`.
 //
-// Every row is compared with a peer that is measured in the same run, in alternating rounds; the ratio is the median of the rounds'
-// ratios, with its quartiles. Absolute times are of this machine.
-import Benchmark from 'benchmark';
-import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+// Native groups run in one process of bench/native, the others here. All give rows `{ name, value, unit, peer, p25, p75, goal, met }`, where a ratio
+// is the median of rounds in which ours and the peer took turns. The table at the end has them all. With --check, a goal that does not
+// depend on how busy the machine is (instructions, bytes, allocations) and is missed makes the exit code 1.
+import Table from 'cli-table3';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { AsyncBpfEngine } from '../dist/index.mjs';
-import { litesvmCounter } from './litesvm.mjs';
 
-const { values: options } = parseArgs({ options: { quick: { type: 'boolean' } } });
-const ROUNDS = options.quick ? 3 : 9;
-const SECONDS = options.quick ? 0.1 : 0.5;
+const NATIVE = ['calibration', 'instructions', 'ring', 'wheel', 'matcher', 'scheduler', 'engine'];
+const OURS = { messages: () => import('./messages.mjs'), slots: () => import('./slots.mjs') };
+const GROUPS = [...NATIVE, ...Object.keys(OURS)];
+const COUNTED = ['instructions', 'bytes', 'allocations'];
 
-const counterElf = readFileSync(new URL('../programs/prebuilt/counter.so', import.meta.url));
-const ACCOUNT = { lamports: 1_000_000_000n, data: new Uint8Array(8) };
-const address = (kind, n) => Uint8Array.from({ length: 32 }, (_, i) => (i === 0 ? kind : i === 1 ? n & 255 : i === 2 ? n >> 8 : 1));
+const options = read();
+const rows = native(GROUPS.filter((group) => NATIVE.includes(group) && options.only.includes(group)));
+for (const [group, load] of Object.entries(OURS)) {
+  if (!options.only.includes(group)) continue;
+  console.error(group);
+  rows.push(...(await (await load()).default({ quick: options.quick })));
+}
+if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
+console.log(table(rows));
+const missed = rows.filter(({ met }) => met === false);
+if (missed.length > 0) console.log(`${missed.length} of ${rows.filter(({ met }) => met !== null).length} goals are missed.`);
+if (options.check && missed.some(({ unit }) => COUNTED.includes(unit))) process.exitCode = 1;
 
-/** An engine whose program has `count` timers, each due in every slot, each on an account of its own. */
-function busy(count, workers) {
-  const engine = new AsyncBpfEngine({
-    workers,
-    limits: { maxTimersPerProgram: 10_000, maxScheduledTasks: 10_000, slotComputeLimit: 10_000_000_000 },
-  });
-  const program = address(1, 0);
-  engine.addProgram(program, counterElf);
-  for (let n = 0; n < count; n++) {
-    const counter = address(2, n);
-    engine.setAccount(counter, { ...ACCOUNT, owner: program });
-    engine.timers.createPeriodic({
-      programId: program,
-      accounts: [{ address: counter, isWritable: true }],
-      startSlot: 1,
-      periodSlots: 1,
-      computeBudget: 10_000,
-    });
+function read() {
+  const known = {
+    only: { type: 'string', multiple: true },
+    quick: { type: 'boolean' },
+    json: { type: 'string' },
+    check: { type: 'boolean' },
+  };
+  try {
+    const { only = GROUPS, quick = false, json, check = false } = parseArgs({ options: known }).values;
+    const unknown = only.find((group) => !GROUPS.includes(group));
+    if (unknown !== undefined) throw new Error(`--only ${unknown}: there is no such group; there are ${GROUPS.join(', ')}`);
+    return { only, quick, json, check };
+  } catch (error) {
+    console.error(`${error.message}\nusage: npm run bench -- [--only GROUP]… [--quick] [--json FILE] [--check]`);
+    process.exit(2);
   }
-  let slot = 0;
-  const { outcomes } = engine.processSlot(++slot);
-  assert.deepEqual([outcomes.length, outcomes.every(({ status }) => status === 'committed')], [count, true]);
-  return () => engine.processSlot(++slot);
 }
 
-function invoking() {
-  const engine = new AsyncBpfEngine({ workers: 1 });
-  const [program, counter] = [address(1, 0), address(2, 0)];
-  engine.addProgram(program, counterElf);
-  engine.setAccount(counter, { ...ACCOUNT, owner: program });
-  const accounts = [{ address: counter, isWritable: true }];
-  const invoke = () => engine.invoke({ programId: program, accounts, computeBudget: 10_000 });
-  assert.equal(invoke().status, 'committed');
-  return invoke;
+function native(groups) {
+  if (groups.length === 0) return [];
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const folder = mkdtempSync(join(tmpdir(), 'async-bpf-bench-'));
+  try {
+    const json = join(folder, 'rows.json');
+    const args = [...groups.flatMap((group) => ['--only', group]), ...(options.quick ? ['--quick'] : []), '--json', json];
+    const cargo = ['run', '--release', '--locked', '--quiet', '--package', 'async-bpf-bench', '--', ...args];
+    const { status } = spawnSync('cargo', cargo, { cwd: root, stdio: ['ignore', 2, 2] });
+    if (status !== 0) process.exit(status ?? 1);
+    return JSON.parse(readFileSync(json, 'utf8'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
-const litesvm = await litesvmCounter(counterElf);
-const peer = { name: 'litesvm sendTransaction (no signature checks, no history)', run: litesvm, per: 1 };
-const rows = [
-  { name: 'processSlot, nothing due', run: busy(0, 1), per: 1 },
-  { name: 'processSlot, 1 callback', run: busy(1, 1), per: 1 },
-  { name: 'processSlot, 1,000 callbacks, 1 worker: per callback', run: busy(1000, 1), per: 1000 },
-  { name: 'processSlot, 1,000 callbacks, 2 workers: per callback', run: busy(1000, 2), per: 1000 },
-  { name: 'invoke', run: invoking(), per: 1 },
-];
-
-function nanoseconds({ name, run, per }) {
-  const bench = new Benchmark(name, run, { maxTime: SECONDS, minSamples: 1 });
-  bench.run();
-  if (bench.error) throw bench.error;
-  return (bench.stats.mean * 1e9) / per;
+function table(rows) {
+  const result = new Table({
+    head: ['what', 'median', 'quartiles', 'unit', 'against', 'goal', ''],
+    style: { head: [], border: [], compact: true },
+    colWidths: [62, 11, 19, 16, 46, 9, 8],
+    colAligns: ['left', 'right', 'right', 'left', 'left', 'right', 'left'],
+    wordWrap: true,
+  });
+  for (const { name, value, unit, peer, p25, p75, goal, met } of rows) {
+    const quartiles = p25 === value && p75 === value ? '' : `${number(p25)} to ${number(p75)}`;
+    result.push([name, number(value), quartiles, unit, peer ?? '', goal ?? '', met === null ? '' : met ? 'met' : 'MISSED']);
+  }
+  return result.toString();
 }
 
-function quantile(values, q) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (sorted.length - 1) * q;
-  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
-  return low + (high - low) * (at - Math.floor(at));
-}
-
-const times = new Map([peer, ...rows].map((row) => [row, []]));
-for (let round = 0; round < ROUNDS; round++) for (const [row, list] of times) list.push(nanoseconds(row));
-
-console.log(`Peer: ${peer.name}: ${Math.round(quantile(times.get(peer), 0.5))} ns a transaction. The program is counter.so throughout.\n`);
-console.log(`${'median ns'.padStart(10)}  ${'peer / ours (quartiles)'.padEnd(26)}`);
-for (const row of rows) {
-  const ratios = times.get(row).map((ours, round) => times.get(peer)[round] / ours);
-  const [median, low, high] = [0.5, 0.25, 0.75].map((q) => quantile(ratios, q).toFixed(2));
-  console.log(
-    `${String(Math.round(quantile(times.get(row), 0.5))).padStart(10)}  ${`${median} (${low} to ${high})`.padEnd(26)}${row.name}`,
-  );
+/** Three digits, and thousands apart. */
+function number(value) {
+  return value.toLocaleString('en', Math.abs(value) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 });
 }
