@@ -66,7 +66,7 @@ struct Update {
 /// Every address is hashed once for each time that it comes in; from then on a handle stands for it.
 pub(crate) struct Accounts {
     hasher: AddressHasher,
-    index: HashTable<usize>,
+    index: HashTable<u32>,
     records: Slab<Record>,
     /// In order of first touch.
     touched: Vec<Touched>,
@@ -128,7 +128,7 @@ impl Accounts {
         for (found, key) in found.iter_mut().zip(keys) {
             *found = self.index.iter_hash(key.hash()).next();
         }
-        let accounts = || found.iter().flatten().filter_map(|index| self.records[**index].account.as_ref());
+        let accounts = || found.iter().flatten().filter_map(|index| self.records[**index as usize].account.as_ref());
         ahead::read(accounts(), |account| account.lamports);
         ahead::read(accounts(), |account| account.data.len() as u64);
         ahead::read(accounts(), |account| account.data.first().map_or(0, |byte| u64::from(*byte)));
@@ -166,13 +166,14 @@ impl Accounts {
     }
 
     fn find(&self, key: &Keyed) -> Option<Handle> {
-        self.index.find(key.hash(), |index| self.records[*index].key == *key).copied().map(Handle)
+        self.index.find(key.hash(), |index| self.records[*index as usize].key == *key).map(|index| Handle(*index as usize))
     }
 
     fn touch(&mut self, key: Keyed) -> Handle {
         let handle = self.find(&key).unwrap_or_else(|| {
             let index = self.records.insert(Record { key, account: None, write_version: None, touched: false, dirty: false });
-            self.index.insert_unique(key.hash(), index, |index| self.records[*index].key.hash());
+            let entry = u32::try_from(index).expect("fewer than 2^32 accounts");
+            self.index.insert_unique(key.hash(), entry, |index| self.records[*index as usize].key.hash());
             Handle(index)
         });
         let record = &mut self.records[handle.0];
@@ -195,10 +196,10 @@ impl Accounts {
     /// Writes what changed since the last seal. Touched accounts are part of it, with the state that watchers will compare
     /// with: it may have been there for a moment only. Updates never outlive a seal: a slot begins by taking them all.
     pub fn delta(&self, delta: &mut Delta) {
-        let mut dirty: Vec<_> = self.dirty.iter().map(|handle| &self.records[handle.0]).collect();
-        ahead::read(&dirty, |record| record.account.as_ref().map_or(0, |account| account.lamports));
-        dirty.sort_unstable_by_key(|record| record.key.address());
-        delta.list("account", dirty.into_iter().map(|record| (record.key.address(), Some((record.account.as_ref(), record.write_version)))));
+        let mut dirty: Vec<_> = self.dirty.iter().map(|handle| &self.records[handle.0]).map(|record| (record.key.prefix(), record)).collect();
+        dirty.sort_unstable_by(|(a, left), (b, right)| a.cmp(b).then_with(|| left.key.address().cmp(right.key.address())));
+        let dirty = dirty.into_iter().map(|(_, record)| record);
+        delta.list("account", dirty.map(|record| (record.key.address(), Some((record.account.as_ref(), record.write_version)))));
         delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (*self.key(touched.account).address(), &touched.before)));
         delta.list("update", self.updates.iter().map(|update| &update.update));
     }
@@ -212,7 +213,7 @@ impl Accounts {
         for Handle(index) in std::mem::take(&mut self.looked_at) {
             // It may be in the list twice.
             let Some(Record { account: None, write_version: None, touched: false, key, .. }) = self.records.get(index) else { continue };
-            if let Ok(entry) = self.index.find_entry(key.hash(), |other| *other == index) {
+            if let Ok(entry) = self.index.find_entry(key.hash(), |other| *other as usize == index) {
                 entry.remove();
             }
             self.records.remove(index);

@@ -74,6 +74,11 @@ impl Keyed {
         &self.address
     }
 
+    /// The first bytes, as a number that sorts as they do: most addresses differ there.
+    pub(crate) fn prefix(&self) -> u64 {
+        u64::from_be_bytes(self.address.0[..8].try_into().expect("8 bytes"))
+    }
+
     /// Not the same in two engines.
     pub fn hash(&self) -> u64 {
         self.hash
