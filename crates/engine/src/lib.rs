@@ -18,6 +18,7 @@ mod engine;
 mod error;
 mod hash;
 mod limits;
+mod outlet;
 mod report;
 mod ring;
 pub mod scheduler;
