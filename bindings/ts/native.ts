@@ -3,7 +3,15 @@
 import { join } from 'node:path';
 import load = require('node-gyp-build');
 
-type Addon = typeof import('./addon.js');
+/** What is not in the generated declarations: callbacks without a wrapper, for what is called most often (`bindings/src/producers.rs`). */
+interface BareCalls {
+  /** Puts a message into a queue that native code reads: an `ErrorCode`, SUCCESS, BUFFER_FULL, INVALID_ARGUMENT or SHUTDOWN. */
+  producerPush(handle: number, message: Uint8Array): number;
+  TESTING_length(message: Uint8Array): number;
+  TESTING_copy(message: Uint8Array): Buffer;
+}
+
+type Addon = typeof import('./addon.js') & BareCalls;
 
 export const addon: Addon = loadAddon();
 

@@ -109,9 +109,16 @@ export class RingReader extends Side {
   #end = 0;
   #kind = 0;
 
-  /** Throws INVALID_ARGUMENT for memory without a ring, CORRUPT_STATE for a ring that cannot be. Goes on where the last reader stopped. */
-  constructor(memory: SharedArrayBuffer) {
+  readonly #minLength: number;
+
+  /**
+   * Goes on where the last reader stopped. `minLength` is that of the shortest record there can be.
+   *
+   * Throws INVALID_ARGUMENT for memory without a ring, CORRUPT_STATE for a ring that cannot be.
+   */
+  constructor(memory: SharedArrayBuffer, minLength = 0) {
     super(memory, [layout.MANY_TO_ONE, layout.ONE_TO_ONE]);
+    this.#minLength = minLength;
     this.#at = this.position(Atomics.load(this.numbers, HEAD), 'head');
     this.#released = this.#at;
   }
@@ -236,6 +243,7 @@ export class RingReader extends Side {
       }
       const words = 1 + ((length + WORD_LEN - 1) >>> 3);
       if (words > readable || words > this.words - (at & (this.words - 1))) corrupt(at, 'the record is longer than what is there');
+      if (state === COMMITTED && length < this.#minLength) corrupt(at, 'the record is too short');
       this.#at = (at + words) & POSITION_MASK;
       this.#known = readable - words;
       if (state !== SKIPPED) {
