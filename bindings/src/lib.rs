@@ -6,7 +6,8 @@
 #![allow(missing_docs, reason = "the public documentation is in TypeScript")]
 
 mod events;
-mod producers;
+// Public because a build for tests exports nothing to Node, and would call it unused.
+pub mod producers;
 mod shared_memory;
 mod wire;
 
