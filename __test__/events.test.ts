@@ -2,7 +2,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { AsyncBpfEngine, EngineEvent, EventOptions, SlotReport } from '../dist/index.js';
+import type { AsyncBpfEngine, EngineEvent, SlotReport } from '../dist/index.js';
 import { address } from './support/addresses.js';
 import { createEngine } from './support/engine.js';
 
@@ -184,16 +184,4 @@ describe('the end', () => {
     expect(got).toEqual(wanted);
     expect(() => engine.events()).toThrow(refused('SHUTDOWN'));
   });
-});
-
-test.each([
-  [{ capacity: 4095 }],
-  [{ capacity: 2 ** 30 + 1 }],
-  [{ capacity: 5000.5 }],
-  [{ capacity: '8192' }],
-  [{ signal: {} }],
-  [{ signl: AbortSignal.abort() }],
-  [null],
-])('%j is refused', (options) => {
-  expect(() => busy().events(options as unknown as EventOptions)).toThrow(refused('INVALID_ARGUMENT'));
 });

@@ -84,10 +84,11 @@ export class Rings {
    */
   drain(id: U64Like, max: number = MAX_DRAIN): RingEntry[] {
     const ringId = toU64(id, 'id');
-    const entries: RingEntry[] = [];
+    const limit = toMax(max);
     const ring = this.#sharedRing(ringId);
-    if (!ring) return this.#drainByCall(ringId, toMax(max));
-    this.#reading(ringId, () => ring.forEach(toMax(max), ({ sequence, slot, data }) => entries.push({ sequence, slot, data })));
+    if (!ring) return this.#drainByCall(ringId, limit);
+    const entries: RingEntry[] = [];
+    this.#reading(ringId, () => ring.forEach(limit, ({ sequence, slot, data }) => entries.push({ sequence, slot, data })));
     return entries;
   }
 

@@ -77,7 +77,7 @@ proptest! {
                 }
                 Step::Slot => {
                     now += 1;
-                    prop_assert_eq!(slot(&mut called, now, &mut idle), slot(&mut outletted, now, &mut idle));
+                    prop_assert_eq!(slot(&mut called, now, &idle), slot(&mut outletted, now, &idle));
                 }
                 Step::Attach(capacity) => consumer = Some(outlet(&mut outletted, id, capacity)),
                 Step::Remove => {
@@ -96,7 +96,7 @@ proptest! {
                 None => by_calls(&mut outletted, id, 1),
             });
             now += 1;
-            slot(&mut outletted, now, &mut idle);
+            slot(&mut outletted, now, &idle);
         }
         prop_assert_eq!(by_calls(&mut called, id, usize::MAX), rest);
     }
@@ -110,13 +110,13 @@ fn entries_are_in_the_outlet_when_they_are_committed() {
     let mut consumer = outlet(&mut engine, id, 512);
     assert_eq!(data(&read(&mut consumer, 9)), [1], "what was there before");
     engine.call(OWNER, push(id, &[2])).unwrap();
-    slot(&mut engine, 3, &mut idle);
+    slot(&mut engine, 3, &idle);
     engine.call(OWNER, push(id, &[3])).unwrap();
     assert_eq!(engine.ring(id).unwrap().1, 2);
     let entries = read(&mut consumer, 9);
     assert_eq!((data(&entries), entries[0].slot, entries[1].slot, entries[1].sequence), (vec![2, 3], 0, 3, 2));
     assert_eq!((engine.ring(id).unwrap().1, engine.ring(id).unwrap().0.used), (0, 64), "read at once, freed at the next slot");
-    slot(&mut engine, 4, &mut idle);
+    slot(&mut engine, 4, &idle);
     assert_eq!(engine.ring(id).unwrap().0.used, 0);
 }
 
@@ -153,7 +153,7 @@ fn an_outlet_ends_with_its_buffer() {
     let consumer = outlet(&mut engine, id, 512);
     engine.call(OWNER, Call::RingDestroy { id }).unwrap();
     assert!(consumer.is_finished());
-    slot(&mut engine, 1, &mut idle);
+    slot(&mut engine, 1, &idle);
     assert_eq!(code(engine.drain_ring(id, 1)), ErrorCode::InvalidBuffer);
 }
 
@@ -182,14 +182,14 @@ fn spoilt_memory_loses_nothing() {
         engine.set_outlet(id, producer).unwrap();
         (1..=3).for_each(|n| drop(engine.call(OWNER, push(id, &[n])).unwrap()));
         assert_eq!(data(&read(&mut consumer, 1)), [1]);
-        slot(&mut engine, 1, &mut idle);
+        slot(&mut engine, 1, &idle);
         // SAFETY: inside of the memory, aligned, and atomic.
         unsafe { AtomicU32::from_ptr(memory.as_ptr().cast::<u32>().cast_mut().add(offset as usize / 4)) }.store(value, Relaxed);
         assert_eq!(engine.ring(id).unwrap().1, 2);
-        slot(&mut engine, 2, &mut idle);
+        slot(&mut engine, 2, &idle);
         engine.call(OWNER, push(id, &[4])).unwrap();
         assert_eq!(data(&by_calls(&mut engine, id, 9)), [2, 3, 4]);
-        slot(&mut engine, 3, &mut idle);
+        slot(&mut engine, 3, &idle);
         assert_eq!(engine.ring(id).unwrap().0.used, 0);
     }
 }
