@@ -498,6 +498,29 @@ describe('a buffer that the host reads', () => {
     });
   });
 
+  test('without memory to share, everything is the same by calls', () => {
+    vi.stubGlobal('SharedArrayBuffer', function () {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    const { engine, ring, push } = setUpHost(256);
+    vi.unstubAllGlobals();
+    [1, 2, 3, 4, 5, 6].forEach(push);
+    const seen: unknown[] = [];
+    expect(engine.rings.peek(ring)).toEqual(Uint8Array.of(1));
+    expect(engine.rings.pop(ring)).toEqual(Uint8Array.of(1));
+    expect(engine.rings.drain(ring, 1)).toEqual([{ sequence: 1n, slot: 0n, data: Uint8Array.of(2) }]);
+    expect(engine.rings.forEach(ring, (entry) => seen.push([entry.sequence, entry.slot, entry.bytes[entry.start], entry.end]), 1)).toBe(1);
+    const stop = () =>
+      engine.rings.forEach(ring, ({ data }) => {
+        seen.push(data[0]);
+        if (data[0] === 5) throw new Error('stop');
+      });
+    expect(stop).toThrow('stop');
+    expect(seen).toEqual([[2n, 0n, 3, 1], 4, 5]);
+    expect(engine.rings.forEach(ring, ({ data }) => seen.push(data[0]))).toBe(1);
+    expect([seen.at(-1), engine.rings.forEach(ring, () => {}), engine.rings.pop(ring)]).toEqual([6, 0, undefined]);
+  });
+
   test('only such a buffer can be drained', () => {
     const engine = setUp();
     const ring = engine.rings.create({ programId: OWNER });

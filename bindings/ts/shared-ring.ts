@@ -398,7 +398,7 @@ export class RingWriter extends Side {
 
 /** Short records are the rule, and cost less than the call that copies long ones. */
 function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-  if (end - start > 64) to.set(from.subarray(start, end), at);
+  if (end - start > 32) to.set(from.subarray(start, end), at);
   else for (let index = start; index < end; index++) to[at++] = from[index]!;
 }
 
