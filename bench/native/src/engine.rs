@@ -162,3 +162,12 @@ fn process(engine: &mut Engine, slot: u64) -> SlotReport {
         }
     }
 }
+
+pub fn count(times: u64) {
+    let mut crowded = World::new(100_000, 1_000_000, 1_000_000, &mut |_, _| ());
+    crowded.round();
+    eprintln!("ready");
+    for _ in 0..times / SLOTS_A_ROUND {
+        crowded.round();
+    }
+}

@@ -8,6 +8,7 @@
 
 mod calibrate;
 mod engine;
+mod matcher;
 mod measure;
 mod scheduler;
 mod wheel;
@@ -15,13 +16,24 @@ mod wheel;
 use measure::Bench;
 use std::process::ExitCode;
 
-/// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] =
-    &[("calibration", calibrate::run), ("wheel", wheel::run), ("scheduler", scheduler::run), ("engine", engine::run)];
+/// Something by its name.
+type Named<F> = (&'static str, F);
 
-/// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] =
-    &[("wheel-insert-cancel", wheel::insert_and_cancel), ("wheel-insert-expire", wheel::insert_and_expire), ("scheduler", scheduler::count)];
+/// Groups in the order in which they run.
+const GROUPS: &[Named<fn(&mut Bench)>] =
+    &[("calibration", calibrate::run), ("wheel", wheel::run), ("matcher", matcher::run), ("scheduler", scheduler::run), ("engine", engine::run)];
+
+/// Operations whose instructions can be counted: each does it so many times.
+const COUNTED: &[Named<fn(u64)>] = &[
+    ("wheel-insert-cancel", wheel::insert_and_cancel),
+    ("wheel-insert-expire", wheel::insert_and_expire),
+    ("scheduler", scheduler::count),
+    ("engine", engine::count),
+    ("matcher-threshold", matcher::count_thresholds),
+    ("matcher-unwatched", matcher::count_unwatched),
+    ("matcher-bytes-of-one", matcher::count_bytes_of_one),
+    ("matcher-bytes-of-eight", matcher::count_bytes_of_eight),
+];
 
 fn main() -> ExitCode {
     match run() {

@@ -1,10 +1,14 @@
 //! Accounts, and which of them changed since watchers last looked.
 
-use crate::{Address, hash::Delta};
+use crate::{
+    Address, AddressHasher, Keyed,
+    ahead::{self, GROUP},
+    hash::Delta,
+};
 use borsh::{BorshDeserialize, BorshSerialize};
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 use slab::Slab;
-use std::{hash::BuildHasher, sync::Arc};
+use std::sync::Arc;
 
 /// The largest data of one account, as on Solana: 10 MiB.
 pub const MAX_ACCOUNT_DATA_LEN: u64 = 10 * 1024 * 1024;
@@ -45,8 +49,7 @@ pub(crate) struct Touched {
 
 /// What is known of one address.
 struct Record {
-    address: Address,
-    hash: u64,
+    key: Keyed,
     account: Option<Account>,
     write_version: Option<u64>,
     /// Whether it may have changed since the last match.
@@ -61,9 +64,8 @@ struct Update {
 }
 
 /// Every address is hashed once for each time that it comes in; from then on a handle stands for it.
-#[derive(Default)]
 pub(crate) struct Accounts {
-    hasher: DefaultHashBuilder,
+    hasher: AddressHasher,
     index: HashTable<usize>,
     records: Slab<Record>,
     /// In order of first touch.
@@ -77,28 +79,59 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
+    pub fn new(hasher: AddressHasher) -> Self {
+        Accounts {
+            hasher,
+            index: HashTable::new(),
+            records: Slab::new(),
+            touched: Vec::new(),
+            updates: Vec::new(),
+            dirty: Vec::new(),
+            looked_at: Vec::new(),
+            sealed: 0,
+        }
+    }
+
     pub fn get(&self, address: &Address) -> Option<&Account> {
-        self.find(address, self.hasher.hash_one(address)).and_then(|handle| self.of(handle))
+        self.find(&self.hasher.key(*address)).and_then(|handle| self.of(handle))
     }
 
     pub fn of(&self, Handle(index): Handle) -> Option<&Account> {
         self.records[index].account.as_ref()
     }
 
-    pub fn address(&self, Handle(index): Handle) -> &Address {
-        &self.records[index].address
+    pub fn key(&self, Handle(index): Handle) -> Keyed {
+        self.records[index].key
     }
 
     /// Replaces an account now; watchers see the change at the next match.
     pub fn set(&mut self, address: Address, account: Option<Account>) {
-        let handle = self.touch(address);
+        let handle = self.touch(self.hasher.key(address));
         self.replace(handle, account);
     }
 
-    /// Keeps an update for the next slot. Its account's place in the order of touches counts from now.
-    pub fn queue_update(&mut self, update: AccountUpdate) {
-        let account = self.touch(update.address);
-        self.updates.push(Update { account, update });
+    /// Keeps updates for the next slot. The places of their accounts in the order of touches count from now.
+    pub fn queue_updates(&mut self, updates: Vec<AccountUpdate>) {
+        let keys: Vec<_> = updates.iter().map(|update| self.hasher.key(update.address)).collect();
+        for (index, update) in updates.into_iter().enumerate() {
+            if index % GROUP == 0 {
+                self.read_ahead(&keys[index..keys.len().min(index + GROUP)]);
+            }
+            let account = self.touch(keys[index]);
+            self.updates.push(Update { account, update });
+        }
+    }
+
+    /// Has everything at hand that an update of these accounts and its match will look at.
+    fn read_ahead(&self, keys: &[Keyed]) {
+        let mut found = [None; GROUP];
+        for (found, key) in found.iter_mut().zip(keys) {
+            *found = self.index.iter_hash(key.hash()).next();
+        }
+        let accounts = || found.iter().flatten().filter_map(|index| self.records[**index].account.as_ref());
+        ahead::read(accounts(), |account| account.lamports);
+        ahead::read(accounts(), |account| account.data.len() as u64);
+        ahead::read(accounts(), |account| account.data.first().map_or(0, |byte| u64::from(*byte)));
     }
 
     pub fn forget_updates(&mut self, address: &Address) {
@@ -129,19 +162,17 @@ impl Accounts {
 
     /// Whether it may have changed since the last match.
     pub fn is_touched(&self, address: &Address) -> bool {
-        self.find(address, self.hasher.hash_one(address)).is_some_and(|Handle(index)| self.records[index].touched)
+        self.find(&self.hasher.key(*address)).is_some_and(|Handle(index)| self.records[index].touched)
     }
 
-    fn find(&self, address: &Address, hash: u64) -> Option<Handle> {
-        self.index.find(hash, |index| self.records[*index].address == *address).copied().map(Handle)
+    fn find(&self, key: &Keyed) -> Option<Handle> {
+        self.index.find(key.hash(), |index| self.records[*index].key == *key).copied().map(Handle)
     }
 
-    fn touch(&mut self, address: Address) -> Handle {
-        let hash = self.hasher.hash_one(address);
-        let handle = self.find(&address, hash).unwrap_or_else(|| {
-            let record = Record { address, hash, account: None, write_version: None, touched: false, dirty: false };
-            let index = self.records.insert(record);
-            self.index.insert_unique(hash, index, |index| self.records[*index].hash);
+    fn touch(&mut self, key: Keyed) -> Handle {
+        let handle = self.find(&key).unwrap_or_else(|| {
+            let index = self.records.insert(Record { key, account: None, write_version: None, touched: false, dirty: false });
+            self.index.insert_unique(key.hash(), index, |index| self.records[*index].key.hash());
             Handle(index)
         });
         let record = &mut self.records[handle.0];
@@ -165,9 +196,10 @@ impl Accounts {
     /// with: it may have been there for a moment only. Updates never outlive a seal: a slot begins by taking them all.
     pub fn delta(&self, delta: &mut Delta) {
         let mut dirty: Vec<_> = self.dirty.iter().map(|handle| &self.records[handle.0]).collect();
-        dirty.sort_unstable_by_key(|record| record.address);
-        delta.list("account", dirty.into_iter().map(|record| (record.address, Some((record.account.as_ref(), record.write_version)))));
-        delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (self.address(touched.account), &touched.before)));
+        ahead::read(&dirty, |record| record.account.as_ref().map_or(0, |account| account.lamports));
+        dirty.sort_unstable_by_key(|record| record.key.address());
+        delta.list("account", dirty.into_iter().map(|record| (record.key.address(), Some((record.account.as_ref(), record.write_version)))));
+        delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (*self.key(touched.account).address(), &touched.before)));
         delta.list("update", self.updates.iter().map(|update| &update.update));
     }
 
@@ -179,8 +211,8 @@ impl Accounts {
         self.sealed = self.touched.len();
         for Handle(index) in std::mem::take(&mut self.looked_at) {
             // It may be in the list twice.
-            let Some(Record { account: None, write_version: None, touched: false, hash, .. }) = self.records.get(index) else { continue };
-            if let Ok(entry) = self.index.find_entry(*hash, |other| *other == index) {
+            let Some(Record { account: None, write_version: None, touched: false, key, .. }) = self.records.get(index) else { continue };
+            if let Ok(entry) = self.index.find_entry(key.hash(), |other| *other == index) {
                 entry.remove();
             }
             self.records.remove(index);

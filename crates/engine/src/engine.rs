@@ -4,20 +4,21 @@ use crate::{
     Account, AccountUpdate, Address, Call, Callback, Caller, Error, ErrorCode, Failure, Limits, Outcome, Priority, Reply, RingEntry, RingHeader,
     RingReader, SlotReport, Source, SourceKind, Stage, Staged, StateHash, Stats, Status, Task, Timer, TimerState, Watcher,
     account::{Accounts, MAX_ACCOUNT_DATA_LEN},
+    address::AddressHasher,
+    ahead::{self, GROUP},
     hash::Delta,
+    matcher::{Fired, ForEach, OneThread},
     ring::Rings,
     scheduler::Key,
     stage::id,
     task::{Cause, TaskQueue},
-    timer::Timers,
-    watcher::{Values, Waiting, Watchers},
+    timer::{Tick, Timers},
+    watcher::{Triggered, Values, Watchers},
 };
 use async_bpf_ring::one_to_one::Producer;
 use borsh::BorshSerialize;
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Finished timers are forgotten at the first processed slot at or past a multiple of this.
 const CLEAN_UP_SLOTS: u64 = 100;
@@ -141,7 +142,7 @@ struct Running {
 pub struct Engine {
     limits: Limits,
     meta: Meta,
-    programs: BTreeMap<Address, Program>,
+    programs: HashMap<Address, Program>,
     program_accounts: HashSet<Address>,
     new_programs: Vec<Address>,
     accounts: Accounts,
@@ -162,17 +163,18 @@ impl Engine {
         config.limits.validate()?;
         let millis = config.start_timestamp.checked_mul(1000).ok_or_else(|| timestamp_error(config.start_timestamp))?;
         let meta = Meta { slot: config.start_slot, clock: (config.start_slot, millis), next_sequence: 1, draining: false, stats: Stats::default() };
+        let hasher = AddressHasher::default();
         Ok(Engine {
             chain: StateHash::genesis(&config),
             sealed_meta: meta.clone(),
             timers: Timers::new(meta.slot, &config.limits),
             limits: config.limits,
             meta,
-            programs: BTreeMap::new(),
+            programs: HashMap::new(),
             program_accounts: HashSet::new(),
             new_programs: Vec::new(),
-            accounts: Accounts::default(),
-            watchers: Watchers::default(),
+            accounts: Accounts::new(hasher.clone()),
+            watchers: Watchers::new(hasher),
             rings: Rings::default(),
             tasks: TaskQueue::default(),
             running: None,
@@ -184,6 +186,11 @@ impl Engine {
 
     /// Begins a slot: fires timers, matches watchers, queues and orders tasks.
     pub fn step(&mut self, input: SlotInput) -> Result<Progress, Error> {
+        self.step_with(input, &OneThread)
+    }
+
+    /// The same with the help of other threads, if there are so many changed accounts that it pays.
+    pub fn step_with(&mut self, input: SlotInput, parallel: &dyn ForEach) -> Result<Progress, Error> {
         self.idle()?;
         let SlotInput { slot, unix_timestamp } = input;
         let previous = self.meta.slot;
@@ -213,7 +220,7 @@ impl Engine {
         }
         self.fire_timers(&mut report);
         self.accounts.apply_updates();
-        self.match_watchers(&mut report);
+        self.match_watchers(parallel, &mut report);
         self.order_tasks(&mut report);
         Ok(self.advance(Running { batch: Vec::new(), next: 0, ahead: 0, report }))
     }
@@ -237,6 +244,8 @@ impl Engine {
     /// The caller must not let two tasks of one call share an account that either may write.
     pub fn commit(&mut self, executions: Vec<Execution>) -> Progress {
         let mut running = self.running.take().expect("a batch is running");
+        let keys = running.batch[running.next..].iter().take(executions.len());
+        ahead::read(keys, |key| self.timers.get(self.tasks.get(*key).source.id).map_or(0, |timer| timer.in_flight));
         for execution in executions {
             let Some(&key) = running.batch.get(running.next) else { break };
             assert_eq!(self.tasks.get(key).id, execution.task_id, "outcomes come in the order of the batch");
@@ -325,103 +334,98 @@ impl Engine {
 
     fn fire_timers(&mut self, report: &mut SlotReport) {
         let slot = self.meta.slot;
-        for (trigger_slot, id) in self.timers.take_due(slot) {
-            let mut timer = self.timers.get(id).expect("a due timer exists").clone();
+        let due = self.timers.take_due(slot);
+        let mut ticks = Vec::new();
+        for (index, &(trigger_slot, id)) in due.iter().enumerate() {
+            if index % GROUP == 0 {
+                self.read_ahead(self.timers.read_ahead(&due[index..]));
+            }
             let room = self.room();
+            let timer = self.timers.get(id).expect("a due timer exists");
             if timer.spec.deadline_slot.is_some_and(|deadline| deadline < slot) {
-                let task = self.timer_task(&timer, timer.trigger_slot, 1);
+                let task = self.timer_task(id, Tick { due_slot: trigger_slot, ticks: 1 });
                 self.expire(&task, report);
-                timer.finish(TimerState::Expired);
+                self.timers.update(id, |timer| timer.finish(TimerState::Expired));
             } else if timer.waits(room) {
                 self.timers.wait(trigger_slot, id);
-                continue;
             } else {
-                for tick in timer.fire(slot, room) {
-                    let task = self.timer_task(&timer, tick.due_slot, tick.ticks);
+                self.timers.update(id, |timer| timer.fire(slot, room, &mut ticks));
+                report.timers_fired += ticks.len() as u64;
+                for tick in ticks.drain(..) {
+                    let task = self.timer_task(id, tick);
                     self.tasks.push(task);
-                    report.timers_fired += 1;
                 }
             }
-            self.timers.put(timer);
         }
         self.meta.stats.timers_fired += report.timers_fired;
     }
 
-    fn timer_task(&mut self, timer: &Timer, due_slot: u64, ticks: u64) -> Task {
+    /// Has at hand what starting these callbacks will look at.
+    fn read_ahead(&self, callbacks: [Option<&Callback>; GROUP]) {
+        let callbacks = || callbacks.iter().flatten();
+        ahead::read(callbacks(), |callback| callback.compute_budget);
+        ahead::read(callbacks(), |callback| self.programs.contains_key(&callback.program).into());
+        ahead::read(callbacks(), |callback| callback.data.first().map_or(0, |byte| u64::from(*byte)));
+        ahead::read(callbacks(), |callback| callback.accounts.first().map_or(0, |meta| meta.signer.into()));
+    }
+
+    fn timer_task(&mut self, timer: u64, tick: Tick) -> Task {
         let sequence = self.next_sequence();
+        let spec = &self.timers.get(timer).expect("a due timer exists").spec;
         Task {
             id: id(sequence, 0),
             sequence,
-            source: Source { kind: SourceKind::Timer, id: timer.id },
-            callback: timer.spec.callback.clone(),
-            priority: timer.spec.priority,
-            deadline_slot: timer.spec.deadline_slot,
+            source: Source { kind: SourceKind::Timer, id: timer },
+            callback: spec.callback.clone(),
+            priority: spec.priority,
+            deadline_slot: spec.deadline_slot,
             queued_slot: self.meta.slot,
-            cause: Cause { trigger: 0, due_slot, ticks, account: Address::default(), old_value: None, new_value: None },
+            cause: Cause { trigger: 0, due_slot: tick.due_slot, ticks: tick.ticks, account: Address::default(), old_value: None, new_value: None },
         }
     }
 
-    fn match_watchers(&mut self, report: &mut SlotReport) {
+    fn match_watchers(&mut self, parallel: &dyn ForEach, report: &mut SlotReport) {
         for id in self.watchers.waiting() {
             if self.room() == 0 {
                 break;
             }
-            let mut watcher = self.watchers.get(id).expect("a waiting watcher exists").clone();
-            let waiting = watcher.waiting.take().expect("it waits");
-            self.queue_trigger(&watcher, waiting.due_slot, waiting.count, waiting.values);
-            self.watchers.put(watcher);
+            let waiting = self.watchers.update(id, |watcher| watcher.waiting.take()).expect("it waits");
+            self.queue_trigger(id, waiting.due_slot, waiting.count, waiting.values);
         }
-        for touched in self.accounts.take_touched() {
-            for id in self.watchers.of_account(self.accounts.address(touched.account)) {
-                let watcher = self.watchers.get(id).expect("an indexed watcher exists");
-                let before = watcher.baseline.as_ref().unwrap_or(&touched.before).as_ref();
-                let now = self.accounts.of(touched.account);
-                let values = if watcher.active { watcher.spec.trigger.fires(before, now) } else { None };
-                if values.is_none() && watcher.baseline.is_none() {
-                    continue;
-                }
-                let mut watcher = watcher.clone();
-                watcher.baseline = None;
-                if let Some(values) = values {
-                    self.trigger(&mut watcher, values, report);
-                }
-                self.watchers.put(watcher);
+        let touched = self.accounts.take_touched();
+        let fired = self.watchers.fired(&self.accounts, &touched, parallel);
+        for (index, &Fired { id, old_value, new_value, .. }) in fired.iter().enumerate() {
+            if index % GROUP == 0 {
+                self.read_ahead(self.watchers.read_ahead(&fired[index..]));
+            }
+            if self.watchers.get(id).expect("a watcher that fires exists").active {
+                self.trigger(id, (old_value, new_value), report);
             }
         }
+        self.watchers.drop_baselines();
         self.meta.stats.watchers_triggered += report.watchers_triggered;
     }
 
     /// Queues a trigger, lets it wait for room, or suppresses it.
-    fn trigger(&mut self, watcher: &mut Watcher, values: Values, report: &mut SlotReport) {
-        let slot = self.meta.slot;
-        if watcher.last_trigger_slot.is_some_and(|last| slot - last < watcher.min_slots_between_triggers) {
-            watcher.suppressed_count += 1;
-            self.meta.stats.watchers_suppressed += 1;
-            return;
-        }
-        watcher.trigger_count += 1;
-        watcher.last_trigger_slot = Some(slot);
-        report.watchers_triggered += 1;
-        match &mut watcher.waiting {
-            Some(waiting) => {
-                waiting.count += 1;
-                waiting.values.1 = values.1;
+    fn trigger(&mut self, id: u64, values: Values, report: &mut SlotReport) {
+        let (slot, room, order) = (self.meta.slot, self.room(), self.watchers.next_waiting_order());
+        match self.watchers.update(id, |watcher| watcher.trigger(slot, room, order, values)) {
+            Triggered::Suppressed => self.meta.stats.watchers_suppressed += 1,
+            Triggered::Waits => report.watchers_triggered += 1,
+            Triggered::Queues => {
+                report.watchers_triggered += 1;
+                self.queue_trigger(id, slot, 1, values);
             }
-            None if self.room() == 0 => {
-                let order = self.watchers.next_waiting_order();
-                watcher.waiting = Some(Waiting { order, due_slot: slot, count: 1, values });
-            }
-            None => self.queue_trigger(watcher, slot, 1, values),
         }
     }
 
-    fn queue_trigger(&mut self, watcher: &Watcher, due_slot: u64, ticks: u64, values: Values) {
+    fn queue_trigger(&mut self, watcher: u64, due_slot: u64, ticks: u64, values: Values) {
         let sequence = self.next_sequence();
-        let spec = &watcher.spec;
+        let spec = &self.watchers.get(watcher).expect("a watcher that triggers exists").spec;
         self.tasks.push(Task {
             id: id(sequence, 0),
             sequence,
-            source: Source { kind: SourceKind::Watcher, id: watcher.id },
+            source: Source { kind: SourceKind::Watcher, id: watcher },
             callback: spec.callback.clone(),
             priority: spec.priority,
             deadline_slot: None,
@@ -446,27 +450,9 @@ impl Engine {
 
     /// Tells a timer that one of its tasks is over.
     fn finish_source(&mut self, task: &Task, state: TimerState) {
-        if task.source.kind != SourceKind::Timer {
-            return;
+        if task.source.kind == SourceKind::Timer && self.timers.update(task.source.id, |timer| timer.callback_ended(state)).is_some() {
+            self.version += 1;
         }
-        let Some(mut timer) = self.timers.get(task.source.id).cloned() else { return };
-        if state != TimerState::Expired {
-            timer.execution_count += 1;
-        }
-        // A timer that was cancelled meanwhile stays cancelled.
-        if timer.state == TimerState::Executing {
-            timer.in_flight -= 1;
-            if timer.in_flight == 0 {
-                if timer.has_next() {
-                    timer.state = TimerState::Pending;
-                } else {
-                    // What becomes of one callback is not what becomes of a periodic timer.
-                    timer.finish(if timer.spec.period_slots.is_some() { TimerState::Completed } else { state });
-                }
-            }
-        }
-        self.timers.put(timer);
-        self.version += 1;
     }
 
     /// Makes the effects of an invocation real, if it succeeded.
@@ -525,7 +511,7 @@ impl Engine {
                     let account = watcher.spec.account;
                     // What changed in this slot before it was there, or while it was paused, is not for it to see.
                     if !looked && watcher.active && self.accounts.is_touched(&account) {
-                        watcher.baseline = Some(self.accounts.get(&account).cloned());
+                        watcher.baseline = Some(Box::new(self.accounts.get(&account).cloned()));
                     }
                     self.watchers.put(watcher);
                 }
@@ -658,7 +644,7 @@ impl Engine {
         for update in &updates {
             self.check_account(&update.address, Some(&update.account))?;
         }
-        updates.into_iter().for_each(|update| self.accounts.queue_update(update));
+        self.accounts.queue_updates(updates);
         Ok(())
     }
 
@@ -767,7 +753,7 @@ impl Engine {
 
     /// The watchers of an account, by id.
     pub fn watchers_of(&self, account: &Address) -> impl Iterator<Item = &Watcher> {
-        self.watchers.of_account(account).into_iter().filter_map(|id| self.watchers.get(id))
+        self.watchers.of_account(account)
     }
 
     /// A ring buffer, and how many of its entries nobody has taken yet.
@@ -788,7 +774,7 @@ impl Engine {
 
     /// The state as it is now. After a slot and before anything else it is what the slot's report says.
     pub fn state_hash(&self) -> StateHash {
-        self.chain.link(&self.delta())
+        self.chain.link(|delta| self.delta(delta))
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -821,18 +807,16 @@ impl Engine {
         sequence
     }
 
-    fn delta(&self) -> Delta {
-        let mut delta = Delta::new();
+    fn delta(&self, delta: &mut Delta) {
         if self.meta != self.sealed_meta {
             delta.record("meta", &self.meta);
         }
         delta.changed("program", &self.new_programs, |address| self.programs.get(address).map(|program| program.code));
-        self.accounts.delta(&mut delta);
-        self.timers.delta(&mut delta);
-        self.watchers.delta(&mut delta);
-        self.rings.delta(&mut delta);
-        self.tasks.delta(&mut delta);
-        delta
+        self.accounts.delta(delta);
+        self.timers.delta(delta);
+        self.watchers.delta(delta);
+        self.rings.delta(delta);
+        self.tasks.delta(delta);
     }
 
     fn seal(&mut self) -> StateHash {

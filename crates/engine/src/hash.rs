@@ -15,20 +15,20 @@ pub struct StateHash(pub [u8; 32]);
 
 impl StateHash {
     pub(crate) fn genesis(config: &impl BorshSerialize) -> Self {
-        let mut delta = Delta::new();
-        delta.record("async-bpf state, version 1", config);
-        StateHash([0; 32]).link(&delta)
+        StateHash([0; 32]).link(|delta| delta.record("async-bpf state, version 1", config))
     }
 
     /// The next link, or the same hash when nothing changed.
-    pub(crate) fn link(self, delta: &Delta) -> Self {
-        if delta.bytes.is_empty() {
-            return self;
-        }
+    pub(crate) fn link(self, write: impl FnOnce(&mut Delta)) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.0);
-        hasher.update(&delta.bytes);
-        StateHash(hasher.finalize().into())
+        let mut delta = Delta { hasher, buffer: Vec::new(), is_empty: true };
+        write(&mut delta);
+        if delta.is_empty {
+            return self;
+        }
+        delta.hasher.update(&delta.buffer);
+        StateHash(delta.hasher.finalize().into())
     }
 }
 
@@ -46,14 +46,16 @@ impl std::fmt::Debug for StateHash {
 
 /// The canonical form of what changed. Every part begins with its tag and says how long it is, so no two deltas share their bytes.
 pub(crate) struct Delta {
-    bytes: Vec<u8>,
+    hasher: blake3::Hasher,
+    /// What the hasher has not seen yet. It works on many bytes at once, but they should still be in the cache.
+    buffer: Vec<u8>,
+    is_empty: bool,
 }
 
-impl Delta {
-    pub fn new() -> Self {
-        Delta { bytes: Vec::new() }
-    }
+/// Bytes that the hasher gets at once, at least.
+const BUFFER_LEN: usize = 32 << 10;
 
+impl Delta {
     pub fn record(&mut self, tag: &str, record: &impl BorshSerialize) {
         self.write(&tag);
         self.write(record);
@@ -76,7 +78,12 @@ impl Delta {
     }
 
     fn write(&mut self, value: &impl BorshSerialize) {
-        value.serialize(&mut self.bytes).expect("writing to memory cannot fail");
+        value.serialize(&mut self.buffer).expect("writing to memory cannot fail");
+        self.is_empty = false;
+        if self.buffer.len() >= BUFFER_LEN {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
+        }
     }
 }
 
@@ -85,15 +92,22 @@ mod tests {
     use super::*;
 
     fn hash(write: impl FnOnce(&mut Delta)) -> StateHash {
-        let mut delta = Delta::new();
-        write(&mut delta);
-        StateHash([0; 32]).link(&delta)
+        StateHash([0; 32]).link(write)
     }
 
     #[test]
     fn nothing_is_no_link() {
         assert_eq!(hash(|_| {}), StateHash([0; 32]));
         assert_eq!(hash(|delta| delta.list("a", std::iter::empty::<u64>())), StateHash([0; 32]));
+    }
+
+    #[test]
+    fn how_much_is_hashed_at_once_does_not_matter() {
+        let items: Vec<u64> = (0..20_000).collect();
+        let mut bytes = vec![0u8; 32];
+        borsh::to_writer(&mut bytes, &("a", items.len() as u64)).unwrap();
+        items.iter().for_each(|item| borsh::to_writer(&mut bytes, item).unwrap());
+        assert_eq!(hash(|delta| delta.list("a", items.iter())).0, *blake3::hash(&bytes).as_bytes());
     }
 
     #[test]

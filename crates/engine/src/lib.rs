@@ -12,12 +12,14 @@
 
 mod account;
 mod address;
+mod ahead;
 mod call;
 mod callback;
 mod engine;
 mod error;
 mod hash;
 mod limits;
+pub mod matcher;
 mod outlet;
 mod report;
 mod ring;
@@ -25,11 +27,12 @@ pub mod scheduler;
 mod stage;
 mod task;
 mod timer;
+mod trigger;
 mod watcher;
 pub mod wheel;
 
 pub use account::{Account, AccountUpdate, MAX_ACCOUNT_DATA_LEN};
-pub use address::Address;
+pub use address::{Address, AddressHasher, Keyed};
 pub use call::{Call, Caller, Reply};
 pub use callback::{AccountMeta, Callback};
 pub use engine::{Batch, Changes, Config, Engine, Execution, Progress, SlotInput};
@@ -42,4 +45,5 @@ pub use scheduler::AGING_SLOTS;
 pub use stage::{Stage, Staged};
 pub use task::{Cause, Priority, Source, SourceKind, Task};
 pub use timer::{CatchUp, Timer, TimerSpec, TimerState};
-pub use watcher::{Trigger, Watcher, WatcherSpec};
+pub use trigger::Trigger;
+pub use watcher::{Watcher, WatcherSpec};

@@ -2,14 +2,12 @@
 
 use crate::{
     Address, Callback, Error, Limits, Priority,
+    ahead::{self, GROUP},
     hash::Delta,
     wheel::{Handle, Wheel},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
-use hashbrown::{
-    HashMap,
-    hash_map::{Entry, EntryRef},
-};
+use hashbrown::{HashMap, hash_map::EntryRef};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Finished timers that are kept for a look, engine-wide; the oldest are forgotten first. A program that creates and cancels all the
@@ -155,11 +153,13 @@ impl Timer {
         room == 0 && (self.spec.period_slots.is_none() || self.spec.catch_up != CatchUp::Skip)
     }
 
-    /// Moves a due timer on and says which callbacks that takes, at most `room`. Ticks for which there is no room stay due.
-    pub(crate) fn fire(&mut self, slot: u64, room: u64) -> Vec<Tick> {
+    /// Moves a due timer on and adds the callbacks that takes to `ticks`, at most `room`. Ticks for which there is no room stay due.
+    pub(crate) fn fire(&mut self, slot: u64, room: u64, ticks: &mut Vec<Tick>) {
         let first = self.trigger_slot;
+        let before = ticks.len();
         let Some(period) = self.spec.period_slots else {
-            return self.started(vec![Tick { due_slot: first, ticks: 1 }]);
+            ticks.push(Tick { due_slot: first, ticks: 1 });
+            return self.start(1);
         };
         let missed = (slot - first) / period;
         let last = first + missed * period;
@@ -169,22 +169,22 @@ impl Timer {
         match self.spec.catch_up {
             CatchUp::Once => {
                 self.missed_count += missed;
-                self.started(vec![Tick { due_slot: first, ticks: missed + 1 }])
+                ticks.push(Tick { due_slot: first, ticks: missed + 1 });
             }
             CatchUp::Skip if last != slot || room == 0 => {
                 self.missed_count += missed + 1;
                 if self.ended {
                     self.finish(TimerState::Completed);
                 }
-                Vec::new()
+                return;
             }
             CatchUp::Skip => {
                 self.missed_count += missed;
-                self.started(vec![Tick { due_slot: last, ticks: 1 }])
+                ticks.push(Tick { due_slot: last, ticks: 1 });
             }
             CatchUp::All { max_ticks } => {
                 let count = max_ticks.min(missed + 1);
-                let mut ticks: Vec<_> = (0..count.min(room)).map(|k| Tick { due_slot: first + k * period, ticks: 1 }).collect();
+                ticks.extend((0..count.min(room)).map(|k| Tick { due_slot: first + k * period, ticks: 1 }));
                 if room < count {
                     self.trigger_slot = first + room * period;
                     self.ended = false;
@@ -193,20 +193,34 @@ impl Timer {
                     self.missed_count += rest;
                     ticks.last_mut().expect("count is at least 1").ticks += rest;
                 }
-                self.started(ticks)
             }
+        }
+        self.start(ticks.len() - before);
+    }
+
+    /// Notes what has become of one of its callbacks. A timer that was cancelled meanwhile stays cancelled.
+    pub(crate) fn callback_ended(&mut self, state: TimerState) {
+        if state != TimerState::Expired {
+            self.execution_count += 1;
+        }
+        if self.state != TimerState::Executing {
+            return;
+        }
+        self.in_flight -= 1;
+        if self.in_flight > 0 {
+            return;
+        }
+        match self.spec.period_slots {
+            Some(_) if !self.ended => self.state = TimerState::Pending,
+            // What becomes of one callback is not what becomes of a periodic timer.
+            Some(_) => self.finish(TimerState::Completed),
+            None => self.finish(state),
         }
     }
 
-    /// Whether there is another tick.
-    pub(crate) fn has_next(&self) -> bool {
-        self.spec.period_slots.is_some() && !self.ended
-    }
-
-    fn started(&mut self, ticks: Vec<Tick>) -> Vec<Tick> {
+    fn start(&mut self, callbacks: usize) {
         self.state = TimerState::Executing;
-        self.in_flight = ticks.len() as u64;
-        ticks
+        self.in_flight = callbacks as u64;
     }
 }
 
@@ -268,29 +282,47 @@ impl Timers {
 
     /// Adds a timer or replaces it by its new state.
     pub fn put(&mut self, timer: Timer) {
-        let (id, program, slot) = (timer.id, timer.spec.callback.program, timer.trigger_slot);
-        let (live, pending) = (timer.is_live(), timer.state == TimerState::Pending);
-        let was_live = match self.timers.entry(id) {
-            Entry::Occupied(mut record) => {
-                let Record { timer: old, place } = record.get_mut();
-                let was_live = old.is_live();
-                if old.state == TimerState::Pending && place.take().and_then(|place| self.wheel.cancel(place, id)).is_none() {
-                    self.overdue.remove(&(old.trigger_slot, id));
-                }
-                *old = timer;
-                was_live
-            }
-            Entry::Vacant(none) => {
-                none.insert(Record { timer, place: None });
-                self.by_program.entry(program).or_default().ids.insert(id);
-                self.created.push(id);
-                false
-            }
-        };
-        if pending {
-            self.wait(slot, id);
+        let id = timer.id;
+        if self.timers.contains_key(&id) {
+            self.update(id, |old| *old = timer);
+            return;
         }
-        if live != was_live {
+        let owned = self.by_program.entry(timer.spec.callback.program).or_default();
+        owned.ids.insert(id);
+        let (slot, state) = (timer.trigger_slot, timer.state);
+        self.timers.insert(id, Record { timer, place: None });
+        self.created.push(id);
+        self.moved(id, (slot, None), (slot, Some(state)));
+    }
+
+    /// Changes a timer, if it is there, and lets it wait for another slot if that is what the change means.
+    pub fn update<R>(&mut self, id: u64, change: impl FnOnce(&mut Timer) -> R) -> Option<R> {
+        let Record { timer, .. } = self.timers.get_mut(&id)?;
+        let before = (timer.trigger_slot, Some(timer.state));
+        let result = change(timer);
+        let after = (timer.trigger_slot, Some(timer.state));
+        self.moved(id, before, after);
+        Some(result)
+    }
+
+    /// Keeps places and counts in step with a timer that has changed; without a state it was not there.
+    fn moved(&mut self, id: u64, before: (u64, Option<TimerState>), after: (u64, Option<TimerState>)) {
+        let pending = |(_, state)| state == Some(TimerState::Pending);
+        let is_live = |(_, state)| matches!(state, Some(TimerState::Pending | TimerState::Executing));
+        if before != after {
+            if pending(before) {
+                let place = self.timers.get_mut(&id).and_then(|record| record.place.take());
+                if place.and_then(|place| self.wheel.cancel(place, id)).is_none() {
+                    self.overdue.remove(&(before.0, id));
+                }
+            }
+            if pending(after) {
+                self.wait(after.0, id);
+            }
+        }
+        let live = is_live(after);
+        if live != is_live(before) {
+            let program = self.timers[&id].timer.spec.callback.program;
             let owned = self.by_program.get_mut(&program).expect("a program with a timer");
             (owned.live, self.active) = if live { (owned.live + 1, self.active + 1) } else { (owned.live - 1, self.active - 1) };
         }
@@ -310,6 +342,16 @@ impl Timers {
             Ok(place) => self.timers.get_mut(&id).expect("it was put there").place = Some(place),
             Err(_) => drop(self.overdue.insert((slot, id))),
         }
+    }
+
+    /// Has everything at hand that firing these timers will look at, and says which callbacks they have.
+    pub fn read_ahead(&self, due: &[(u64, u64)]) -> [Option<&Callback>; GROUP] {
+        let mut timers = [None; GROUP];
+        for (timer, (_, id)) in timers.iter_mut().zip(due) {
+            *timer = self.get(*id);
+        }
+        ahead::read(timers.iter().flatten(), |timer| timer.spec.start_slot);
+        timers.map(|timer| timer.map(|timer| &*timer.spec.callback))
     }
 
     /// Takes out what is due at `slot`, by (trigger slot, id). A timer that is not put again must be left to [`Timers::wait`].
@@ -339,6 +381,7 @@ impl Timers {
 
     pub fn delta(&self, delta: &mut Delta) {
         delta.changed("new timer", &self.created, |id| self.get(*id).map(|timer| &*timer.spec));
+        ahead::read(&self.dirty, |id| self.get(*id).map_or(0, |timer| timer.in_flight));
         delta.changed("timer", &self.dirty, |id| {
             self.get(*id).map(|timer| (timer.trigger_slot, timer.state, timer.execution_count, timer.missed_count, timer.in_flight, timer.ended))
         });

@@ -1,140 +1,20 @@
 //! Watchers: callbacks when an account changes in a stated way.
 
-use crate::{Account, Address, Callback, Error, Limits, Priority, hash::Delta};
+pub(crate) use crate::trigger::Values;
+
+use crate::{
+    Account, Address, AddressHasher, Callback, Error, Limits, Priority, Trigger,
+    account::{Accounts, Touched},
+    ahead::{self, GROUP},
+    hash::Delta,
+    matcher::{Change, Fired, ForEach, Matcher},
+};
 use borsh::{BorshDeserialize, BorshSerialize};
+use hashbrown::HashMap;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// When a watcher fires. Edge-triggered: it looks at the state before the slot and at the last one.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Trigger {
-    /// Lamports, data or owner differ.
-    AnyChange,
-    /// Lamports differ.
-    LamportChange,
-    /// Data differs.
-    DataChange,
-    /// The owner differs.
-    OwnerChange,
-    /// The little-endian i64 at `offset` was at most `threshold`, or not there, and is now above it.
-    ThresholdAbove {
-        /// Bytes from the start of the data.
-        offset: u64,
-        /// Compared as signed 64-bit.
-        threshold: i64,
-    },
-    /// The little-endian i64 at `offset` was at least `threshold`, or not there, and is now below it.
-    ThresholdBelow {
-        /// Bytes from the start of the data.
-        offset: u64,
-        /// Compared as signed 64-bit.
-        threshold: i64,
-    },
-    /// The bytes at `offset` equal `pattern` now and did not before.
-    PatternMatch {
-        /// Bytes from the start of the data.
-        offset: u64,
-        /// At least one byte.
-        pattern: Vec<u8>,
-    },
-}
-
-/// The old and the new value at a threshold; `None` where the data was too short.
-pub(crate) type Values = (Option<i64>, Option<i64>);
-
-impl Trigger {
-    /// The number that programs use.
-    pub fn number(&self) -> u8 {
-        match self {
-            Trigger::AnyChange => 0,
-            Trigger::LamportChange => 1,
-            Trigger::DataChange => 2,
-            Trigger::OwnerChange => 3,
-            Trigger::ThresholdAbove { .. } => 4,
-            Trigger::ThresholdBelow { .. } => 5,
-            Trigger::PatternMatch { .. } => 6,
-        }
-    }
-
-    /// The trigger of a type that needs no further arguments: 0 to 3.
-    pub fn simple(number: u64) -> Result<Trigger, Error> {
-        match number {
-            0 => Ok(Trigger::AnyChange),
-            1 => Ok(Trigger::LamportChange),
-            2 => Ok(Trigger::DataChange),
-            3 => Ok(Trigger::OwnerChange),
-            _ => Err(Error::invalid("trigger", number, "0 (ANY_CHANGE), 1 (LAMPORT_CHANGE), 2 (DATA_CHANGE) or 3 (OWNER_CHANGE)")),
-        }
-    }
-
-    /// The trigger of a type that has a threshold: 4 or 5.
-    pub fn threshold(number: u64, offset: u64, threshold: i64) -> Result<Trigger, Error> {
-        match number {
-            4 => Ok(Trigger::ThresholdAbove { offset, threshold }),
-            5 => Ok(Trigger::ThresholdBelow { offset, threshold }),
-            _ => Err(Error::invalid("trigger", number, "4 (THRESHOLD_ABOVE) or 5 (THRESHOLD_BELOW)")),
-        }
-    }
-
-    fn check(&self, limits: &Limits) -> Result<(), Error> {
-        let (offset, width) = match self {
-            Trigger::ThresholdAbove { offset, .. } | Trigger::ThresholdBelow { offset, .. } => (*offset, 8),
-            Trigger::PatternMatch { offset, pattern } => {
-                if !(1..=limits.max_pattern_len).contains(&(pattern.len() as u64)) {
-                    let expected = format!("1 to {} bytes long", limits.max_pattern_len);
-                    return Err(Error::invalid("pattern", format!("{} bytes long", pattern.len()), expected));
-                }
-                (*offset, pattern.len() as u64)
-            }
-            _ => return Ok(()),
-        };
-        if u128::from(offset) + u128::from(width) > 1 << 64 {
-            return Err(Error::invalid("offset", offset, format!("at most 2^64 - {width}")));
-        }
-        Ok(())
-    }
-
-    /// Whether the change from `old` to `new` is the one that was asked for.
-    pub(crate) fn fires(&self, old: Option<&Account>, new: Option<&Account>) -> Option<Values> {
-        let lamports = |account: Option<&Account>| account.map_or(0, |account| account.lamports);
-        let owner = |account: Option<&Account>| account.map_or(Address::SYSTEM_PROGRAM, |account| account.owner);
-        let data_differs = || data(old) != data(new);
-        let fires = match self {
-            Trigger::AnyChange => lamports(old) != lamports(new) || owner(old) != owner(new) || data_differs(),
-            Trigger::LamportChange => lamports(old) != lamports(new),
-            Trigger::DataChange => data_differs(),
-            Trigger::OwnerChange => owner(old) != owner(new),
-            Trigger::ThresholdAbove { offset, threshold } => {
-                let (before, now) = (value(old, *offset), value(new, *offset));
-                return (before.is_none_or(|value| value <= *threshold) && now.is_some_and(|value| value > *threshold)).then_some((before, now));
-            }
-            Trigger::ThresholdBelow { offset, threshold } => {
-                let (before, now) = (value(old, *offset), value(new, *offset));
-                return (before.is_none_or(|value| value >= *threshold) && now.is_some_and(|value| value < *threshold)).then_some((before, now));
-            }
-            Trigger::PatternMatch { offset, pattern } => {
-                let matches = |account| bytes(account, *offset, pattern.len()).is_some_and(|bytes| bytes == pattern);
-                matches(new) && !matches(old)
-            }
-        };
-        fires.then_some((None, None))
-    }
-}
-
-fn data(account: Option<&Account>) -> &[u8] {
-    account.map_or(&[], |account| &account.data)
-}
-
-fn bytes(account: Option<&Account>, offset: u64, len: usize) -> Option<&[u8]> {
-    let start = usize::try_from(offset).ok()?;
-    data(account).get(start..start.checked_add(len)?)
-}
-
-fn value(account: Option<&Account>, offset: u64) -> Option<i64> {
-    bytes(account, offset, 8).map(|bytes| i64::from_le_bytes(bytes.try_into().expect("8 bytes")))
-}
 
 /// The part of a watcher that never changes.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -184,8 +64,8 @@ pub struct Watcher {
     /// The slot of the last trigger.
     pub last_trigger_slot: Option<u64>,
     /// The account when the watcher was created, if it had changed in the same slot before: that change is not the watcher's.
-    pub(crate) baseline: Option<Option<Account>>,
-    pub(crate) waiting: Option<Waiting>,
+    pub(crate) baseline: Option<Box<Option<Account>>>,
+    pub(crate) waiting: Option<Box<Waiting>>,
 }
 
 impl Watcher {
@@ -204,6 +84,41 @@ impl Watcher {
     }
 }
 
+/// What comes of a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Triggered {
+    /// It came too early.
+    Suppressed,
+    /// It waits for room in the task queue.
+    Waits,
+    /// A task must be queued for it.
+    Queues,
+}
+
+impl Watcher {
+    /// Notes a trigger. `order` is its place among those that wait, should there be no room.
+    pub(crate) fn trigger(&mut self, slot: u64, room: u64, order: u64, values: Values) -> Triggered {
+        if self.last_trigger_slot.is_some_and(|last| slot - last < self.min_slots_between_triggers) {
+            self.suppressed_count += 1;
+            return Triggered::Suppressed;
+        }
+        self.trigger_count += 1;
+        self.last_trigger_slot = Some(slot);
+        match &mut self.waiting {
+            Some(waiting) => {
+                waiting.count += 1;
+                waiting.values.1 = values.1;
+                Triggered::Waits
+            }
+            None if room == 0 => {
+                self.waiting = Some(Box::new(Waiting { order, due_slot: slot, count: 1, values }));
+                Triggered::Waits
+            }
+            None => Triggered::Queues,
+        }
+    }
+}
+
 pub(crate) fn check_min_slots(slots: u64, limits: &Limits) -> Result<(), Error> {
     if (1..=limits.max_timer_slots).contains(&slots) {
         Ok(())
@@ -212,24 +127,39 @@ pub(crate) fn check_min_slots(slots: u64, limits: &Limits) -> Result<(), Error> 
     }
 }
 
-#[derive(Default)]
 pub(crate) struct Watchers {
-    watchers: BTreeMap<u64, Watcher>,
-    by_account: HashMap<Address, BTreeSet<u64>>,
+    watchers: HashMap<u64, Watcher>,
+    matcher: Matcher,
     by_program: HashMap<Address, u64>,
     /// By the order in which they began to wait.
     waiting: BTreeMap<u64, u64>,
+    /// Those with a baseline.
+    baselines: BTreeSet<u64>,
+    active: u64,
     created: Vec<u64>,
     dirty: Vec<u64>,
 }
 
 impl Watchers {
+    pub fn new(hasher: AddressHasher) -> Self {
+        Watchers {
+            watchers: HashMap::new(),
+            matcher: Matcher::new(hasher),
+            by_program: HashMap::new(),
+            waiting: BTreeMap::new(),
+            baselines: BTreeSet::new(),
+            active: 0,
+            created: Vec::new(),
+            dirty: Vec::new(),
+        }
+    }
+
     pub fn get(&self, id: u64) -> Option<&Watcher> {
         self.watchers.get(&id)
     }
 
     pub fn active(&self) -> u64 {
-        self.watchers.values().filter(|watcher| watcher.active).count() as u64
+        self.active
     }
 
     pub fn count(&self, program: &Address) -> u64 {
@@ -237,8 +167,49 @@ impl Watchers {
     }
 
     /// The watchers of an account, by id.
-    pub fn of_account(&self, account: &Address) -> Vec<u64> {
-        self.by_account.get(account).map_or_else(Vec::new, |ids| ids.iter().copied().collect())
+    pub fn of_account(&self, account: &Address) -> impl Iterator<Item = &Watcher> {
+        self.matcher.ids(account).filter_map(|id| self.get(id))
+    }
+
+    /// Which watchers the changes of accounts fire: in the order of the changes, then by id. Paused ones are among them.
+    pub fn fired<'a>(&self, accounts: &'a Accounts, touched: &'a [Touched], parallel: &dyn ForEach) -> Vec<Fired> {
+        let change = |touched: &'a Touched| {
+            let Touched { account, before } = touched;
+            Change { account: accounts.key(*account), old: before.as_ref(), new: accounts.of(*account) }
+        };
+        let changes: Vec<_> = touched.iter().map(change).collect();
+        let mut fired = Vec::new();
+        self.matcher.matches_in_parts(&changes, parallel, &mut fired);
+        if !self.baselines.is_empty() {
+            fired.retain(|fired| !self.baselines.contains(&fired.id));
+            let place: HashMap<_, _> = changes.iter().enumerate().map(|(index, change)| (change.account.address(), index)).collect();
+            for watcher in self.baselines.iter().map(|id| &self.watchers[id]) {
+                let change = place[&watcher.spec.account];
+                let before = watcher.baseline.as_ref().expect("it has a baseline");
+                if let Some((old_value, new_value)) = watcher.spec.trigger.fires((**before).as_ref(), changes[change].new) {
+                    fired.push(Fired { change, id: watcher.id, old_value, new_value });
+                }
+            }
+            fired.sort_unstable_by_key(|fired| (fired.change, fired.id));
+        }
+        fired
+    }
+
+    /// Has everything at hand that triggering these watchers will look at, and says which callbacks they have.
+    pub fn read_ahead(&self, fired: &[Fired]) -> [Option<&Callback>; GROUP] {
+        let mut watchers = [None; GROUP];
+        for (watcher, fired) in watchers.iter_mut().zip(fired) {
+            *watcher = self.get(fired.id);
+        }
+        ahead::read(watchers.iter().flatten(), |watcher| watcher.spec.priority as u64);
+        watchers.map(|watcher| watcher.map(|watcher| &*watcher.spec.callback))
+    }
+
+    /// From the next slot on, watchers compare with the state before it.
+    pub fn drop_baselines(&mut self) {
+        for id in std::mem::take(&mut self.baselines) {
+            self.update(id, |watcher| watcher.baseline = None);
+        }
     }
 
     /// Ids of the watchers whose trigger waits for room, first come first.
@@ -252,42 +223,58 @@ impl Watchers {
 
     /// Adds a watcher or replaces it by its new state.
     pub fn put(&mut self, watcher: Watcher) {
-        let (id, spec, waiting) = (watcher.id, watcher.spec.clone(), watcher.waiting);
-        match self.watchers.insert(id, watcher) {
-            Some(old) => {
-                if let Some(waiting) = old.waiting {
-                    self.waiting.remove(&waiting.order);
-                }
-            }
-            None => {
-                self.by_account.entry(spec.account).or_default().insert(id);
-                *self.by_program.entry(spec.callback.program).or_default() += 1;
-                self.created.push(id);
-            }
+        let id = watcher.id;
+        if !self.watchers.contains_key(&id) {
+            let spec = &watcher.spec;
+            self.matcher.insert(spec.account, id, &spec.trigger);
+            *self.by_program.entry(spec.callback.program).or_default() += 1;
+            self.created.push(id);
+            let blank = Watcher { active: false, baseline: None, waiting: None, ..watcher.clone() };
+            self.watchers.insert(id, blank);
         }
-        if let Some(waiting) = waiting {
-            self.waiting.insert(waiting.order, id);
+        self.update(id, |old| *old = watcher);
+    }
+
+    /// Changes a watcher.
+    pub fn update<R>(&mut self, id: u64, change: impl FnOnce(&mut Watcher) -> R) -> R {
+        let watcher = self.watchers.get_mut(&id).expect("a watcher that is changed exists");
+        let marks = |watcher: &Watcher| (watcher.active, watcher.baseline.is_some(), watcher.waiting.as_ref().map(|waiting| waiting.order));
+        let before = marks(watcher);
+        let result = change(watcher);
+        let after = marks(watcher);
+        if before != after {
+            self.active = self.active + u64::from(after.0) - u64::from(before.0);
+            match after.1 {
+                true => self.baselines.insert(id),
+                false => self.baselines.remove(&id),
+            };
+            before.2.map(|order| self.waiting.remove(&order));
+            after.2.map(|order| self.waiting.insert(order, id));
         }
         self.dirty.push(id);
+        result
     }
 
     pub fn remove(&mut self, id: u64) {
         let Some(watcher) = self.watchers.remove(&id) else { return };
-        if let Some(ids) = self.by_account.get_mut(&watcher.spec.account) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_account.remove(&watcher.spec.account);
-            }
+        self.matcher.remove(&watcher.spec.account, id, &watcher.spec.trigger);
+        let program = watcher.spec.callback.program;
+        let count = self.by_program.get_mut(&program).expect("a watcher was counted");
+        *count -= 1;
+        if *count == 0 {
+            self.by_program.remove(&program);
         }
-        *self.by_program.get_mut(&watcher.spec.callback.program).expect("a watcher was counted") -= 1;
         if let Some(waiting) = watcher.waiting {
             self.waiting.remove(&waiting.order);
         }
+        self.baselines.remove(&id);
+        self.active -= u64::from(watcher.active);
         self.dirty.push(id);
     }
 
     pub fn delta(&self, delta: &mut Delta) {
         delta.changed("new watcher", &self.created, |id| self.watchers.get(id).map(|watcher| &*watcher.spec));
+        ahead::read(&self.dirty, |id| self.get(*id).map_or(0, |watcher| watcher.trigger_count));
         delta.changed("watcher", &self.dirty, |id| {
             self.watchers.get(id).map(|watcher| {
                 (
@@ -297,7 +284,7 @@ impl Watchers {
                     watcher.suppressed_count,
                     watcher.last_trigger_slot,
                     &watcher.baseline,
-                    watcher.waiting,
+                    &watcher.waiting,
                 )
             })
         });

@@ -31,11 +31,15 @@ const CELLS: u32 = 4;
 /// The index of no chunk.
 const NONE: u32 = u32::MAX;
 
-/// Where a timer is: the index of its chunk, times [`CELLS`], plus its place in the chunk.
+/// Where a timer is.
 ///
-/// Together with the timer's id it is safe to keep for any time. When the timer has gone, its place is some other timer's, which has another id.
+/// When the timer has gone, another one may get its place. The id tells them apart: it does what a generation does elsewhere, takes no memory,
+/// and does not wrap. So ids must be unique; a timer that is inserted again, with the id that it had, is the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Handle(u32);
+pub struct Handle(
+    /// The number of a cell: the index of its chunk times `CELLS`, plus the place in the chunk.
+    u32,
+);
 
 /// A slot that is not one to `horizon` slots ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +56,7 @@ pub struct OutOfRange {
 /// Bytes that a wheel holds, by what they grow with. Neither part shrinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// For slots: 4.2 bytes for each one of the pages that were in use at the same time.
+    /// For slots: 4.125 bytes for each one of the pages that were in use at the same time, and a list of the pages.
     pub slots: usize,
     /// For the timers that were pending at the same time.
     pub timers: usize,
@@ -66,9 +70,9 @@ pub struct Wheel {
     mask: u64,
     len: usize,
     /// By position, as far as ever used.
-    pages: Vec<Option<Box<Page>>>,
+    pages: Vec<Option<Page>>,
     /// Pages in which nothing is pending.
-    spare_pages: Vec<Box<Page>>,
+    spare_pages: Vec<Page>,
     chunks: Chunks,
 }
 
@@ -92,6 +96,7 @@ struct Chunk {
     ids: [u64; CELLS as usize],
     position: u32,
     older: u32,
+    /// [`NONE`] in the newest chunk, which is the one that the head names.
     newer: u32,
     /// Whether the timer in the cell is pending. Bytes and not bits, since a bit cannot be set without reading the others.
     live: [bool; CELLS as usize],
@@ -124,12 +129,12 @@ impl Wheel {
     /// What it holds.
     pub fn memory(&self) -> Memory {
         let pages = self.pages.iter().flatten().count() + self.spare_pages.len();
-        let lists = (self.pages.capacity() + self.spare_pages.capacity()) * size_of::<usize>();
+        let lists = (self.pages.capacity() + self.spare_pages.capacity()) * size_of::<Page>();
         let Chunks { all, spare } = &self.chunks;
         Memory { slots: pages * Page::BYTES + lists, timers: all.capacity() * size_of::<Chunk>() + spare.capacity() * size_of::<u32>() }
     }
 
-    /// Adds a timer. Ids of one slot need not ascend, but are faster if they do.
+    /// Adds a timer, whose id no other one may have. Ids of one slot need not ascend, but expire faster if they do.
     ///
     /// # Panics
     ///
@@ -161,7 +166,7 @@ impl Wheel {
         Ok(Handle(cell))
     }
 
-    /// Takes the timer out that [`Wheel::insert`] gave the handle for and returns its slot; `None` if it is not pending any more.
+    /// Takes out the timer for which [`Wheel::insert`] gave the handle, and returns its slot; `None` if it is not pending any more.
     pub fn cancel(&mut self, handle: Handle, id: u64) -> Option<u64> {
         let (index, cell) = (handle.0 / CELLS, (handle.0 % CELLS) as usize);
         let chunk = self.chunks.all.get_mut(index as usize)?;
@@ -221,8 +226,12 @@ impl Wheel {
         page.occupied[word] &= !bits;
         page.count -= bits.count_ones();
         let newest = |page: &Page, bit| page.heads[word * WORD_BITS + bit as usize] / CELLS;
-        // So that all chunks are on their way before one is waited for. Without a use the compiler would drop what asks for them.
-        black_box(ones(bits).fold(false, |any, bit| any | self.chunks.all[newest(page, bit) as usize].live[0]));
+        // All newest chunks are read, and then the ones behind them, so that they come from memory at the same time and not one after the other.
+        // The compiler would leave that out if what was read had no use. Both ends are read, as a chunk may lie across two cache lines.
+        let chunks = &self.chunks.all;
+        let read = |index: u32| chunks.get(index as usize).map_or(0, |chunk| chunk.ids[0] | u64::from(chunk.live[0]));
+        black_box(ones(bits).fold(0, |any, bit| any | read(newest(page, bit))));
+        black_box(ones(bits).fold(0, |any, bit| any | read(chunks[newest(page, bit) as usize].older)));
         for bit in ones(bits) {
             let slot = first - first % WORD_BITS as u64 + u64::from(bit);
             self.chunks.drain(newest(page, bit), slot, due);
@@ -268,12 +277,13 @@ fn page_of(position: u32) -> (usize, usize) {
 }
 
 impl Page {
-    const BYTES: usize = size_of::<Page>() + PAGE_SLOTS / 8 + PAGE_SLOTS * size_of::<u32>();
+    /// What it has on the heap.
+    const BYTES: usize = PAGE_SLOTS / 8 + PAGE_SLOTS * size_of::<u32>();
 
-    fn new() -> Box<Page> {
+    fn new() -> Page {
         let occupied = vec![0; PAGE_SLOTS / WORD_BITS].try_into().expect("the length is right");
         let heads = vec![0; PAGE_SLOTS].try_into().expect("the length is right");
-        Box::new(Page { count: 0, occupied, heads })
+        Page { count: 0, occupied, heads }
     }
 
     fn is_occupied(&self, at: usize) -> bool {
@@ -358,6 +368,7 @@ impl Chunks {
         }
     }
 
+    /// Makes a chunk spare.
     fn give_back(&mut self, index: u32) {
         self.all[index as usize].live = [false; CELLS as usize];
         self.spare.push(index);
