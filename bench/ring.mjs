@@ -1,6 +1,6 @@
 // What a message costs between JavaScript and native code: `node bench/ring.mjs`, after `npm run setup`.
 //
-// Rows are those of bench/native/src/measure.rs. Contenders take turns in rounds of a few milliseconds, each round gives one ratio, and the
+// Rows are those of bench/native/src/measure.rs. Contenders take turns in rounds of some milliseconds, each round gives one ratio, and the
 // median of the ratios counts: benchmark.js would measure one after the other, and a shared machine changes in between.
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -14,7 +14,9 @@ const { AsyncBpfEngine } = require('../dist/index.js');
 const MESSAGE = Buffer.allocUnsafeSlow(32).fill(7);
 /** Messages of a drain; what is said of 64 holds for more. */
 const BATCH = 64;
-const RECORD = 8 + MESSAGE.length;
+/** Of a turn, and turns of a round: 3 to 30 ms. */
+const OPERATIONS = 32 * BATCH;
+const TURNS = 15;
 
 /** `operation(n)` does n operations; `prepare(n)`, which is not timed, makes them possible. */
 const contender = (name, operation, prepare) => ({ name, operation, prepare });
@@ -91,17 +93,21 @@ function entries(name, read) {
 const forEach = () =>
   entries('an entry of a host-read ring, with forEach', (rings, id, n) => rings.forEach(id, ({ bytes, start }) => look(bytes, start), n));
 
-/** Nanoseconds an operation, over at least `milliseconds` of work. */
-function round({ operation, prepare }, n, milliseconds) {
-  let [spent, done] = [0, 0];
-  while (spent < milliseconds) {
-    prepare?.(n);
-    const start = performance.now();
-    operation(n);
-    spent += performance.now() - start;
-    done += n;
+/**
+ * Nanoseconds an operation of each contender. They take turns within the round too, and of the turns the median counts: where others use the
+ * machine, a turn in which the system ran something else says nothing.
+ */
+function round(contenders) {
+  const times = contenders.map(() => []);
+  for (let turn = 0; turn < TURNS; turn++) {
+    contenders.forEach(({ operation, prepare }, index) => {
+      prepare?.(OPERATIONS);
+      const start = performance.now();
+      operation(OPERATIONS);
+      times[index].push(((performance.now() - start) * 1e6) / OPERATIONS);
+    });
   }
-  return (spent * 1e6) / done;
+  return times.map((each) => quantile(each, 0.5));
 }
 
 function quantile(values, q) {
@@ -119,7 +125,6 @@ function row(name, unit, peer, values, atMost) {
 
 /** All rows; with `quick`, fewer rounds. */
 export async function run({ quick = false } = {}) {
-  const n = Math.floor(2 ** 19 / RECORD / BATCH) * BATCH;
   const bare = () => calls('a bare Node-API call that takes a buffer', addon.TESTING_length);
   const returning = () => calls('a native call that returns a Buffer', addon.TESTING_copy);
   const comparisons = [
@@ -133,7 +138,7 @@ export async function run({ quick = false } = {}) {
   for (const [ours, theirs, atMost] of comparisons) {
     const [times, ratios] = [[], []];
     for (let turn = 0, turns = quick ? 7 : 31; turn <= turns; turn++) {
-      const [mine, peers] = [round(ours, n, 4), round(theirs, n, 4)];
+      const [mine, peers] = round([ours, theirs]);
       // The first warms up.
       if (turn === 0) continue;
       times.push(mine);
