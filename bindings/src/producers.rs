@@ -12,6 +12,7 @@ use async_bpf_svm::ErrorCode;
 use napi::{JsValue, Result, bindgen_prelude::Object, check_status, sys};
 use std::{
     cell::RefCell,
+    mem::{self, ManuallyDrop},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::null_mut,
     slice,
@@ -28,12 +29,18 @@ struct Place {
 }
 
 thread_local! {
-    static PLACES: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
+    /// The queues of one Node environment. Nothing is dropped with the thread, only by `clear`: what has nothing to drop is found sooner.
+    static PLACES: ManuallyDrop<RefCell<Vec<Place>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+}
+
+#[inline]
+fn with_places<R>(run: impl FnOnce(&mut Vec<Place>) -> R) -> R {
+    PLACES.with(|all| run(&mut all.borrow_mut()))
 }
 
 /// Gives a producer to JavaScript; `None` when there are too many.
 pub fn lend(producer: Producer) -> Option<u32> {
-    PLACES.with_borrow_mut(|places| {
+    with_places(|places| {
         let free = places.iter().position(|place| place.producer.is_none());
         let index = free.unwrap_or(places.len());
         if index >> PLACE_BITS != 0 {
@@ -52,12 +59,12 @@ pub fn lend(producer: Producer) -> Option<u32> {
 
 /// Takes it back.
 pub fn take_back(handle: u32) -> Option<Producer> {
-    PLACES.with_borrow_mut(|places| find(places, handle)?.producer.take())
+    with_places(|places| find(places, handle)?.producer.take())
 }
 
 /// Drops all that were lent.
 pub fn clear() {
-    PLACES.with_borrow_mut(Vec::clear);
+    drop(with_places(mem::take));
 }
 
 #[inline]
@@ -66,7 +73,7 @@ fn find(places: &mut [Place], handle: u32) -> Option<&mut Place> {
 }
 
 fn push(handle: u32, message: &[u8]) -> ErrorCode {
-    PLACES.with_borrow_mut(|places| {
+    with_places(|places| {
         let Some(producer) = find(places, handle).and_then(|place| place.producer.as_mut()) else { return ErrorCode::Shutdown };
         match producer.push(0, message) {
             Ok(_) => ErrorCode::Success,
@@ -173,7 +180,7 @@ pub fn testing_open(capacity: u32) -> u32 {
     let Ok((producer, consumer)) = one_to_one::heap(capacity) else { return 0 };
     // As for an engine, which looks when it processes a slot and does not sleep over it.
     let handle = lend(producer.with_notify(Notify::Never)).unwrap_or(0);
-    PLACES.with_borrow_mut(|places| {
+    with_places(|places| {
         if let Some(place) = find(places, handle) {
             place.testing = Some(consumer);
         }
@@ -184,7 +191,7 @@ pub fn testing_open(capacity: u32) -> u32 {
 /// For tests: reads all messages of such a queue natively; their bytes, one after the other. `undefined` when it is not there.
 #[napi_derive::napi(js_name = "TESTING_producerDrain")]
 pub fn testing_drain(handle: u32) -> Option<napi::bindgen_prelude::Uint8Array> {
-    PLACES.with_borrow_mut(|places| {
+    with_places(|places| {
         let consumer = find(places, handle)?.testing.as_mut()?;
         let mut bytes = Vec::new();
         consumer.drain(usize::MAX, |record| bytes.extend_from_slice(record.bytes)).ok()?;
@@ -195,7 +202,7 @@ pub fn testing_drain(handle: u32) -> Option<napi::bindgen_prelude::Uint8Array> {
 /// For tests: reads all messages of such a queue natively, and says how many there were.
 #[napi_derive::napi(js_name = "TESTING_producerSkip")]
 pub fn testing_skip(handle: u32) -> u32 {
-    PLACES.with_borrow_mut(|places| {
+    with_places(|places| {
         let consumer = find(places, handle).and_then(|place| place.testing.as_mut());
         consumer.and_then(|consumer| consumer.drain(usize::MAX, |_| ()).ok()).unwrap_or(0) as u32
     })
