@@ -231,6 +231,18 @@ const MISUSES: Misuse[] = [
   ],
   ['processSlot: options are null', ({ engine }) => engine.processSlot(11, wrong(null)), /^options is null, but must be an object/],
   ...each('processSlot', 'unixTimestamp', I64S, anI64, ({ engine }, unixTimestamp) => engine.processSlot(11, { unixTimestamp })),
+  ['events: options are null', ({ engine }) => engine.events(wrong(null)), /^options is null, but must be an object/],
+  [
+    'events: an unknown option',
+    ({ engine }) => engine.events(wrong({ signl: 1 })),
+    /^options is "signl", but must be made of signal, capacity/,
+  ],
+  ['events: no signal', ({ engine }) => engine.events({ signal: wrong({}) }), /^signal is an object, but must be an AbortSignal/],
+  ...[4095, 2 ** 30 + 1, 5000.5, NaN, '8192', null].map((capacity): Misuse => [
+    `events: a capacity of ${capacity}`,
+    ({ engine }) => engine.events({ capacity: wrong(capacity) }),
+    /^capacity is .*, but must be an integer in \[4096, 1073741824\]/,
+  ]),
   [
     'processSlot: a time whose milliseconds are out of range',
     ({ engine }) => engine.processSlot(11, { unixTimestamp: 2n ** 62n }),
@@ -463,6 +475,27 @@ const MISUSES: Misuse[] = [
     ({ engine, hostRing }) => engine.rings.drain(hostRing, max),
     /^max is \S+, but must be an integer in \[0, 4294967295\]/,
   ]),
+  ...[-1, 1.5, 2 ** 32, NaN, '1', null].map((max): Misuse => [
+    `rings.forEach: ${max} entries`,
+    ({ engine, hostRing }) => engine.rings.forEach(hostRing, () => {}, wrong(max)),
+    /^max is .*, but must be an integer in \[0, 4294967295\]/,
+  ]),
+  [
+    'rings.forEach: no function',
+    ({ engine, hostRing }) => engine.rings.forEach(hostRing, wrong(undefined)),
+    /^each is undefined, but must be a function/,
+  ],
+  [
+    'rings.forEach: one that programs read',
+    ({ engine, ring }) => engine.rings.forEach(ring, () => {}),
+    /^id is \d+, but must be a ring buffer that the host reads/,
+  ],
+  [
+    'rings.forEach: one that is not there',
+    ({ engine }) => engine.rings.forEach(99, () => {}),
+    /^ring buffer 99 does not exist/,
+    'INVALID_BUFFER',
+  ],
   [
     'rings.drain: one that programs read',
     ({ engine, ring }) => engine.rings.drain(ring),
@@ -702,6 +735,7 @@ const METHODS: [string, (scene: Scene) => unknown][] = [
   ['updateAccounts with none', ({ engine }) => engine.updateAccounts([])],
   ['invoke', ({ engine }) => engine.invoke({ programId: PROGRAM })],
   ['processSlot', ({ engine }) => engine.processSlot(11)],
+  ['events', ({ engine }) => engine.events()],
   ['syscalls', ({ engine }) => engine.syscalls(PROGRAM)],
   ['stats', ({ engine }) => engine.stats()],
   ['slot', ({ engine }) => engine.slot],
@@ -724,6 +758,7 @@ const METHODS: [string, (scene: Scene) => unknown][] = [
   ['rings.pop', ({ engine, ring }) => engine.rings.pop(ring)],
   ['rings.peek', ({ engine, ring }) => engine.rings.peek(ring)],
   ['rings.drain', ({ engine, hostRing }) => engine.rings.drain(hostRing)],
+  ['rings.forEach', ({ engine, hostRing }) => engine.rings.forEach(hostRing, () => {})],
   ['rings.get', ({ engine, ring }) => engine.rings.get(ring)],
   ['rings.setState', ({ engine, ring }) => engine.rings.setState(ring, 1)],
   ['rings.grant', ({ engine, ring }) => engine.rings.grant(ring, A, 1)],

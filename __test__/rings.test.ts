@@ -1,11 +1,17 @@
 /** Ring buffers: what fits, who may do what, and when what was read counts as free. */
 
-import { describe, expect, test } from 'vitest';
+import { createRequire } from 'node:module';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ErrorCode, RingRight, RingState, type AsyncBpfEngine } from '../dist/index.js';
+import * as layout from '../dist/ring-layout.js';
 import { address, addressBytes } from './support/addresses.js';
 import { random, utf8 } from './support/bytes.js';
 import { resultOf, run, script, type Call } from './support/conformance.js';
 import { createEngine } from './support/engine.js';
+
+type NativeCall = (handle: number, request: Uint8Array, memory: SharedArrayBuffer) => Uint8Array;
+/** The addon itself, to see what is asked of it. */
+const { addon } = createRequire(__filename)('../dist/native.js') as { addon: Record<'call' | 'callWithMemory', NativeCall> };
 
 const OWNER = address('owner');
 const OTHER = address('other');
@@ -342,6 +348,177 @@ describe('a buffer that the host reads', () => {
     const before = engine.stateHash();
     engine.rings.drain(ring);
     expect(engine.stateHash()).toBe(before);
+  });
+
+  test('each entry can be looked at in place, and is taken', () => {
+    const { engine, ring, push } = setUpHost();
+    [1, 2, 3].forEach(push);
+    const seen: unknown[] = [];
+    const count = engine.rings.forEach(
+      ring,
+      ({ sequence, slot, data, bytes, start, end }) => seen.push([sequence, slot, [...data], [...bytes.subarray(start, end)]]),
+      2,
+    );
+    expect(count).toBe(2);
+    expect(seen).toEqual([
+      [0n, 0n, [1], [1]],
+      [1n, 0n, [2], [2]],
+    ]);
+    expect(engine.rings.get(ring)!.entries).toBe(1n);
+    expect(engine.rings.forEach(ring, () => expect.unreachable(), 0)).toBe(0);
+    expect(engine.rings.pop(ring)).toEqual(Uint8Array.of(3));
+  });
+
+  test('what a callback throws leaves the entries behind it', () => {
+    const { engine, ring, push } = setUpHost();
+    [1, 2, 3].forEach(push);
+    const stop = () =>
+      engine.rings.forEach(ring, ({ data }) => {
+        if (data[0] === 2) throw new Error('stop');
+      });
+    expect(stop).toThrow('stop');
+    expect(engine.rings.drain(ring).map(({ data }) => data[0])).toEqual([3]);
+  });
+
+  test('a callback may read on', () => {
+    const { engine, ring, push } = setUpHost();
+    [1, 2, 3].forEach(push);
+    const pairs: unknown[] = [];
+    engine.rings.forEach(ring, (entry) => {
+      engine.rings.forEach(ring, ({ sequence }) => pairs.push([entry.sequence, sequence, entry.data[0]]), 1);
+    });
+    expect(pairs).toEqual([[0n, 1n, 1]]);
+    expect(engine.rings.get(ring)!.entries).toBe(0n);
+  });
+
+  test('entries of every size come as they were pushed, whole laps around, at any time of reading', () => {
+    const engine = setUp();
+    const ring = engine.rings.create({ programId: OWNER, size: 1000, reader: 'host' });
+    const roll = random(7);
+    const dice = (sides: number) => roll() % sides;
+    const waiting: Uint8Array[] = [];
+    let [slot, next] = [0, 0n];
+    for (let n = 0; n < 3000; n++) {
+      const choice = dice(4);
+      if (choice < 2) {
+        const data = Uint8Array.from({ length: 1 + dice(300) }, () => dice(256));
+        try {
+          engine.rings.push(ring, data);
+          waiting.push(data);
+        } catch (error) {
+          expect(error).toEqual(refused('BUFFER_FULL'));
+          engine.processSlot(++slot);
+        }
+      } else if (choice === 2) {
+        const expected = waiting.shift();
+        expect(engine.rings.pop(ring)).toEqual(expected);
+        if (expected) next++;
+      } else {
+        for (const { sequence, data } of engine.rings.drain(ring, dice(4))) {
+          expect([sequence, data]).toEqual([next++, waiting.shift()]);
+        }
+      }
+      expect(engine.rings.get(ring)!.entries).toBe(BigInt(waiting.length));
+    }
+    expect(slot).toBeGreaterThan(100);
+  });
+
+  test('a buffer that is gone cannot be read, whoever destroyed it', () => {
+    for (const destroy of ['host', 'program'] as const) {
+      const { engine, ring, push } = setUpHost();
+      push(1);
+      if (destroy === 'host') engine.rings.destroy(ring);
+      else run(engine, OWNER, [['sol_ring_buffer_destroy', ring]]);
+      for (const read of [
+        () => engine.rings.pop(ring),
+        () => engine.rings.peek(ring),
+        () => engine.rings.drain(ring),
+        () => engine.rings.forEach(ring, () => {}),
+      ]) {
+        expect(read).toThrow(refused('INVALID_BUFFER'));
+      }
+    }
+  });
+
+  test('after close it cannot be read either', () => {
+    const { engine, ring, push } = setUpHost();
+    push(1);
+    engine.close();
+    expect(() => engine.rings.pop(ring)).toThrow(refused('SHUTDOWN'));
+    expect(() => engine.rings.drain(ring)).toThrow(refused('SHUTDOWN'));
+  });
+
+  test('entries that were there already can be read without native calls', () => {
+    const { engine, ring, push } = setUpHost();
+    [1, 2, 3].forEach(push);
+    const call = vi.spyOn(addon, 'call');
+    onTestFinished(() => call.mockRestore());
+    expect([engine.rings.peek(ring)![0], engine.rings.pop(ring)![0], engine.rings.drain(ring, 1)[0]!.data[0]]).toEqual([1, 1, 2]);
+    expect(engine.rings.forEach(ring, () => {})).toBe(1);
+    expect(call).not.toHaveBeenCalled();
+  });
+
+  describe('in memory that somebody has spoilt', () => {
+    /** A buffer with an entry, 2, that the host has not read, and a number in its memory that it must not trust. */
+    const spoilt = (offset: number, value: number) => {
+      const withMemory = vi.spyOn(addon, 'callWithMemory');
+      onTestFinished(() => withMemory.mockRestore());
+      const { engine, ring, push } = setUpHost();
+      const numbers = new Int32Array(withMemory.mock.calls.at(-1)![2]);
+      push(1);
+      expect(engine.rings.pop(ring)![0]).toBe(1);
+      push(2);
+      engine.processSlot(1);
+      numbers[offset / 4] = value;
+      return { engine, ring, push };
+    };
+
+    test.each([
+      ['a header', layout.DATA_OFFSET + 32, -1],
+      ['a length', layout.DATA_OFFSET + 32, (layout.COMMITTED << layout.STATE_SHIFT) | 3],
+      ['the tail', layout.TAIL_OFFSET, 1000 << 1],
+    ])('reading says so once, and then goes on by calls: %s', (_, offset, value) => {
+      for (const read of ['pop', 'peek', 'drain'] as const) {
+        const { engine, ring, push } = spoilt(offset, value);
+        expect(() => engine.rings[read](ring)).toThrow(refused('CORRUPT_STATE'));
+        expect(push(3)).toBe(ErrorCode.SUCCESS);
+        expect([engine.rings.pop(ring)![0], engine.rings.pop(ring)![0]]).toEqual([2, 3]);
+        engine.processSlot(2);
+        expect(engine.rings.get(ring)).toMatchObject({ used: 0n, entries: 0n });
+      }
+    });
+
+    test('the engine goes on, and gives by calls what was not read', () => {
+      const { engine, ring, push } = spoilt(layout.HEAD_OFFSET, 99);
+      engine.processSlot(2);
+      push(3);
+      expect(engine.rings.drain(ring).map(({ data }) => data[0])).toEqual([2, 3]);
+      engine.processSlot(3);
+      expect(engine.rings.get(ring)!.used).toBe(0n);
+    });
+  });
+
+  test('without memory to share, everything is the same by calls', () => {
+    vi.stubGlobal('SharedArrayBuffer', function () {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    const { engine, ring, push } = setUpHost(256);
+    vi.unstubAllGlobals();
+    [1, 2, 3, 4, 5, 6].forEach(push);
+    const seen: unknown[] = [];
+    expect(engine.rings.peek(ring)).toEqual(Uint8Array.of(1));
+    expect(engine.rings.pop(ring)).toEqual(Uint8Array.of(1));
+    expect(engine.rings.drain(ring, 1)).toEqual([{ sequence: 1n, slot: 0n, data: Uint8Array.of(2) }]);
+    expect(engine.rings.forEach(ring, (entry) => seen.push([entry.sequence, entry.slot, entry.bytes[entry.start], entry.end]), 1)).toBe(1);
+    const stop = () =>
+      engine.rings.forEach(ring, ({ data }) => {
+        seen.push(data[0]);
+        if (data[0] === 5) throw new Error('stop');
+      });
+    expect(stop).toThrow('stop');
+    expect(seen).toEqual([[2n, 0n, 3, 1], 4, 5]);
+    expect(engine.rings.forEach(ring, ({ data }) => seen.push(data[0]))).toBe(1);
+    expect([seen.at(-1), engine.rings.forEach(ring, () => {}), engine.rings.pop(ring)]).toEqual([6, 0, undefined]);
   });
 
   test('only such a buffer can be drained', () => {

@@ -5,24 +5,37 @@
 
 #![allow(missing_docs, reason = "the public documentation is in TypeScript")]
 
+mod events;
+// Public because a build for tests exports nothing to Node, and would call it unused.
+pub mod producers;
+mod shared_memory;
 mod wire;
 
+use async_bpf_ring::MemoryError;
 use async_bpf_svm::{AddProgramError, Config, ErrorCode, Limits, Svm, SvmConfig};
+use events::Listeners;
 use napi::{
     Env,
     bindgen_prelude::{Object, Result, Uint8ArraySlice},
 };
 use napi_derive::napi;
+use shared_memory::SharedMemory;
 use std::{
     cell::RefCell,
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use wire::{OpenRequest, Request, Response};
+use wire::{MemoryRequest, OpenRequest, Request, Response};
+
+/// An engine, and who listens to it.
+pub(crate) struct Host {
+    pub svm: Svm,
+    pub listeners: Listeners,
+}
 
 #[derive(Default)]
 struct Engines {
-    engines: HashMap<u32, Box<Svm>>,
+    engines: HashMap<u32, Box<Host>>,
     last_handle: u32,
 }
 
@@ -32,10 +45,13 @@ thread_local! {
 }
 
 #[napi(module_exports)]
-pub fn on_load(_exports: Object, env: Env) -> Result<()> {
-    // Worker threads must be gone before the environment is: dropping an engine waits for its own.
-    env.add_env_cleanup_hook((), |()| ENGINES.with_borrow_mut(|all| all.engines.clear()))?;
-    Ok(())
+pub fn on_load(exports: Object, env: Env) -> Result<()> {
+    // Worker threads must be gone before the environment is: dropping an engine waits for its own. So must references to its values.
+    env.add_env_cleanup_hook((), |()| {
+        ENGINES.with_borrow_mut(|all| all.engines.clear());
+        producers::clear();
+    })?;
+    producers::export(&exports)
 }
 
 /// Creates an engine; the reply holds its handle.
@@ -50,7 +66,7 @@ pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env
         let svm = Svm::new(SvmConfig { engine, workers: workers as usize })?;
         let handle = ENGINES.with_borrow_mut(|all| {
             all.last_handle += 1;
-            all.engines.insert(all.last_handle, Box::new(svm));
+            all.engines.insert(all.last_handle, Box::new(Host { svm, listeners: Listeners::default() }));
             all.last_handle
         });
         Ok(Response::of(&handle))
@@ -62,28 +78,42 @@ pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env
 pub fn call<'env>(env: &'env Env, handle: u32, request: &[u8]) -> Result<Uint8ArraySlice<'env>> {
     reply(env, || {
         let request: Request = wire::decode(request)?;
-        // Out of the table while the request runs: if it panics, an engine that is half way through something is gone with it.
-        let mut svm = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle)).ok_or_else(Refusal::closed)?;
-        let response = request.run(&mut svm);
-        ENGINES.with_borrow_mut(|all| all.engines.insert(handle, svm));
-        response
+        with_host(handle, |host| request.run(host))
     })
+}
+
+/// Makes one request that comes with memory: a SharedArrayBuffer in which a ring is created.
+#[napi(ts_args_type = "handle: number, request: Uint8Array, memory: SharedArrayBuffer | Uint8Array")]
+pub fn call_with_memory<'env>(env: &'env Env, handle: u32, request: &[u8], memory: SharedMemory) -> Result<Uint8ArraySlice<'env>> {
+    reply(env, || {
+        let request: MemoryRequest = wire::decode(request)?;
+        let memory = memory.into_memory()?;
+        with_host(handle, |host| request.run(host, memory))
+    })
+}
+
+fn with_host(handle: u32, run: impl FnOnce(&mut Host) -> std::result::Result<Response, Refusal>) -> std::result::Result<Response, Refusal> {
+    // Out of the table while the request runs: if it panics, an engine that is half way through something is gone with it.
+    let mut host = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle)).ok_or_else(Refusal::closed)?;
+    let response = run(&mut host);
+    ENGINES.with_borrow_mut(|all| all.engines.insert(handle, host));
+    response
 }
 
 /// Drops an engine. Says whether there was one.
 #[napi]
 pub fn close(handle: u32) -> bool {
     // Taken out first, so that waiting for its threads does not hold the table.
-    let svm = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle));
-    svm.is_some()
+    let host = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle));
+    host.is_some()
 }
 
 /// For tests: the next call of this syscall panics.
 #[napi(js_name = "TESTING_panicInSyscall")]
 pub fn testing_panic_in_syscall(handle: u32, name: String) {
     ENGINES.with_borrow(|all| {
-        if let Some(svm) = all.engines.get(&handle) {
-            svm.testing_panic_in_syscall(&name);
+        if let Some(host) = all.engines.get(&handle) {
+            host.svm.testing_panic_in_syscall(&name);
         }
     });
 }
@@ -103,6 +133,12 @@ impl Refusal {
 impl From<async_bpf_svm::Error> for Refusal {
     fn from(error: async_bpf_svm::Error) -> Self {
         Refusal { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<MemoryError> for Refusal {
+    fn from(error: MemoryError) -> Self {
+        Refusal { code: ErrorCode::InvalidArgument, message: error.to_string() }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What crosses the boundary to JavaScript, in borsh. `bindings/ts/wire.ts` writes the requests and reads the replies.
 
-use crate::Refusal;
+use crate::{Host, Refusal};
+use async_bpf_ring::{Memory, Notify, one_to_one};
 use async_bpf_svm::{
-    Account, AccountUpdate, Address, Call, Callback, Caller, ErrorCode, RingReader, RingState, SlotInput, SlotReport, Svm, Timer, TimerSpec,
-    TimerState, Watcher, WatcherSpec,
+    Account, AccountUpdate, Address, Call, Callback, Caller, ErrorCode, RingReader, RingState, SlotInput, SlotReport, Timer, TimerSpec, TimerState,
+    Watcher, WatcherSpec,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -36,6 +37,16 @@ pub enum Request {
     Slot,
     StateHash,
     Drain,
+    RemoveOutlet { id: u64 },
+    TakeMissed { listener: u32 },
+    StopListening { listener: u32 },
+}
+
+/// Requests that come with memory, in which a ring of `capacity` bytes is created. The order is the protocol, as above.
+#[derive(BorshDeserialize)]
+pub enum MemoryRequest {
+    SetOutlet { id: u64, capacity: u32 },
+    Listen { capacity: u32 },
 }
 
 /// The bytes of a successful reply, its code in front.
@@ -122,7 +133,8 @@ fn slot_report(report: &SlotReport) -> Response {
 }
 
 impl Request {
-    pub fn run(self, svm: &mut Svm) -> Result<Response, Refusal> {
+    pub fn run(self, host: &mut Host) -> Result<Response, Refusal> {
+        let Host { svm, listeners } = host;
         let engine = svm.engine();
         Ok(match self {
             Request::AddProgram { address, elf } => {
@@ -143,7 +155,11 @@ impl Request {
                 Response::empty()
             }
             Request::Invoke { callback } => Response::of(&svm.invoke(callback)?),
-            Request::ProcessSlot { slot, unix_timestamp } => slot_report(&svm.process_slot(SlotInput { slot, unix_timestamp })?),
+            Request::ProcessSlot { slot, unix_timestamp } => {
+                let report = svm.process_slot(SlotInput { slot, unix_timestamp })?;
+                listeners.publish(&report);
+                slot_report(&report)
+            }
             Request::Call { caller, call } => Response::of(&svm.engine_mut().call(caller, call)?),
             Request::GetTimer { id } => Response::of(&engine.timer(id).map(TimerInfo::from)),
             Request::TimersOfProgram { program } => Response::of(&engine.timers_of(program).map(TimerInfo::from).collect::<Vec<_>>()),
@@ -167,6 +183,29 @@ impl Request {
                 svm.engine_mut().drain()?;
                 Response::empty()
             }
+            Request::RemoveOutlet { id } => {
+                svm.engine_mut().remove_outlet(id)?;
+                Response::empty()
+            }
+            Request::TakeMissed { listener } => Response::of(&listeners.take_missed(listener)),
+            Request::StopListening { listener } => {
+                listeners.remove(listener);
+                Response::empty()
+            }
+        })
+    }
+}
+
+impl MemoryRequest {
+    pub fn run(self, host: &mut Host, memory: Memory) -> Result<Response, Refusal> {
+        Ok(match self {
+            MemoryRequest::SetOutlet { id, capacity } => {
+                let (producer, _) = one_to_one::create(memory, capacity)?;
+                // Nobody sleeps over it: native code cannot wake who waits in JavaScript.
+                host.svm.engine_mut().set_outlet(id, producer.with_notify(Notify::Never))?;
+                Response::empty()
+            }
+            MemoryRequest::Listen { capacity } => Response::of(&host.listeners.add(memory, capacity)?),
         })
     }
 }

@@ -4,11 +4,26 @@
 /** Makes one request of an engine. */
 export declare function call(handle: number, request: Uint8Array): Uint8Array
 
+/** Makes one request that comes with memory: a SharedArrayBuffer in which a ring is created. */
+export declare function callWithMemory(handle: number, request: Uint8Array, memory: SharedArrayBuffer | Uint8Array): Uint8Array
+
 /** Drops an engine. Says whether there was one. */
 export declare function close(handle: number): boolean
 
 /** Creates an engine; the reply holds its handle. */
 export declare function open(request: Uint8Array): Uint8Array
 
+/** Closes a queue: what was pushed is still read. Says whether it was there. */
+export declare function producerClose(handle: number): boolean
+
 /** For tests: the next call of this syscall panics. */
 export declare function TESTING_panicInSyscall(handle: number, name: string): void
+
+/** For tests: reads all messages of such a queue natively; their bytes, one after the other. `undefined` when it is not there. */
+export declare function TESTING_producerDrain(handle: number): Uint8Array | null
+
+/** For tests: a queue of `capacity` bytes, and its handle; 0 when it cannot be. */
+export declare function TESTING_producerOpen(capacity: number): number
+
+/** For tests: reads all messages of such a queue natively, and says how many there were. */
+export declare function TESTING_producerSkip(handle: number): number

@@ -30,6 +30,11 @@ export class Connection {
     return Reader.reply(addon.call(this.assertOpen(), request.finish()));
   }
 
+  /** Makes a request that comes with memory, in which the addon creates a ring. */
+  requestWithMemory(request: Writer, memory: SharedArrayBuffer): Reader {
+    return Reader.reply(addon.callWithMemory(this.assertOpen(), request.finish(), memory));
+  }
+
   /** Makes a call and returns its value: the id of what it created, the length of what it read, else 0. */
   call(caller: Caller, variant: number, write: (writer: Writer) => void): { value: bigint; bytes: Uint8Array } {
     const request = Writer.call(caller, variant);

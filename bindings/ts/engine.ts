@@ -4,6 +4,7 @@ import { CALLBACK_KEYS, defaultBudget, NO_BYTES, optionalU64, toCallback } from 
 import { Connection } from './connection.js';
 import { DEFAULT_LIMITS } from './constants.js';
 import { invalidArgument } from './errors.js';
+import { Listeners } from './events.js';
 import * as replies from './replies.js';
 import { Rings } from './rings.js';
 import { Syscalls } from './syscalls.js';
@@ -14,7 +15,9 @@ import type {
   AccountInit,
   AccountUpdate,
   CallbackOptions,
+  EngineEvent,
   EngineOptions,
+  EventOptions,
   Outcome,
   SlotOptions,
   SlotReport,
@@ -48,6 +51,7 @@ export class AsyncBpfEngine {
   /** Invocations for the next slot. */
   readonly tasks: Tasks;
   readonly #connection: Connection;
+  readonly #listeners: Listeners;
 
   /** Throws INVALID_ARGUMENT for an unknown option, or a limit outside its hard range. */
   constructor(options: EngineOptions = {}) {
@@ -70,6 +74,7 @@ export class AsyncBpfEngine {
     this.watchers = new Watchers(this.#connection);
     this.rings = new Rings(this.#connection);
     this.tasks = new Tasks(this.#connection);
+    this.#listeners = new Listeners(this.#connection);
     try {
       for (const { address, ...account } of initial) this.#setAccount(address, account);
     } catch (error) {
@@ -164,7 +169,25 @@ export class AsyncBpfEngine {
     request.option(timestamp, (seconds) => request.i64(seconds));
     const report = replies.slotReport(this.#connection.request(request));
     this.tasks.settle(report);
+    this.#listeners.wake();
     return report;
+  }
+
+  /**
+   * What happens in slots from now on, as an async iterable: each outcome, and after those of a slot the slot itself.
+   *
+   * Memory is bounded: a reader that falls behind by `capacity` bytes gets a `gap`, which says how many events it has missed. The stream
+   * ends when `signal` aborts, when the loop over it is left, and, after what happened before, when the engine is closed. Throws
+   * INVALID_ARGUMENT.
+   *
+   * ```ts
+   * for await (const event of engine.events({ signal: AbortSignal.timeout(10_000) })) {
+   *   if (event.type === 'outcome' && event.status === 'failed') console.error(event.slot, event.error);
+   * }
+   * ```
+   */
+  events(options: EventOptions = {}): AsyncIterableIterator<EngineEvent, undefined> {
+    return this.#listeners.listen(toObject(options, 'options', ['signal', 'capacity']));
   }
 
   /** The calls of on-chain programs, with their names, arguments and codes, made on behalf of a program. */
@@ -203,6 +226,7 @@ export class AsyncBpfEngine {
 
   /** Frees the engine. Tasks that did not run reject with SHUTDOWN. Closing again does nothing. */
   close(): void {
+    this.#listeners.close();
     this.#connection.close();
     this.tasks.close();
   }

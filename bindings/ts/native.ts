@@ -1,9 +1,18 @@
 /** Loads the addon: the one built here, or the prebuilt one of the package. */
 
 import { join } from 'node:path';
+import type { ErrorCode } from './constants.js';
 import load = require('node-gyp-build');
 
-type Addon = typeof import('./addon.js');
+/** What is not in the generated declarations: callbacks without a wrapper, for what is called most often (`bindings/src/producers.rs`). */
+interface BareCalls {
+  /** Puts a message into a queue that native code reads. If it cannot, why: BUFFER_FULL, INVALID_ARGUMENT, or SHUTDOWN for no such queue. */
+  producerPush(handle: number, message: Uint8Array): ErrorCode | undefined;
+  TESTING_length(message: Uint8Array): number;
+  TESTING_copy(message: Uint8Array): Buffer;
+}
+
+type Addon = typeof import('./addon.js') & BareCalls;
 
 export const addon: Addon = loadAddon();
 

@@ -7,10 +7,13 @@ import type {
   AccountInfo,
   AccountMetaInfo,
   Address,
+  GapEvent,
   Outcome,
   OutcomeError,
+  OutcomeEvent,
   RingEntry,
   RingInfo,
+  SlotEvent,
   SlotReport,
   Source,
   Stats,
@@ -177,6 +180,33 @@ export function slotReport(reply: Reader): SlotReport {
       return outcomes;
     },
   };
+}
+
+export function outcomeEvent(reader: Reader): OutcomeEvent {
+  const slot = reader.u64();
+  const taskId = reader.u64();
+  const programId = address(reader);
+  const source: Source = { kind: SOURCE_KINDS[reader.u8()]!, id: reader.u64() };
+  const status = STATUSES[reader.u8()]!;
+  const error = reader.option(() => outcomeError(reader));
+  const unitsConsumed = reader.u64();
+  return { type: 'outcome', slot, taskId, programId, source, status, ...(error === undefined ? {} : { error }), unitsConsumed };
+}
+
+export function slotEvent(reader: Reader): SlotEvent {
+  return {
+    type: 'slot',
+    slot: reader.u64(),
+    timersFired: reader.u64(),
+    watchersTriggered: reader.u64(),
+    tasksQueued: reader.u64(),
+    unitsConsumed: reader.u64(),
+    stateHash: hex(reader),
+  };
+}
+
+export function gapEvent(reader: Reader): GapEvent {
+  return { type: 'gap', missed: reader.u64() };
 }
 
 export function stats(reader: Reader): Stats {

@@ -2,17 +2,25 @@ import { toAddress, toBytes, toMember, toObject, toU64, type AddressLike, type U
 import { optionalU64 } from './callbacks.js';
 import type { Connection } from './connection.js';
 import { RingState } from './constants.js';
-import { invalidArgument } from './errors.js';
+import { AsyncBpfError, invalidArgument } from './errors.js';
+import { HostRing, queueCapacity, queueMemory } from './host-ring.js';
 import { ring, ringEntry } from './replies.js';
-import type { RingEntry, RingInfo, RingOptions } from './types.js';
-import { Call, Request, Writer } from './wire.js';
+import type { RingEntry, RingEntryView, RingInfo, RingOptions } from './types.js';
+import { Call, MemoryRequest, Request, Writer } from './wire.js';
 
 const ANY_LENGTH = 2n ** 64n - 1n;
 const MAX_DRAIN = 2 ** 32 - 1;
 
-/** Ring buffers between programs, and between programs and the host. */
+/**
+ * Ring buffers between programs, and between programs and the host.
+ *
+ * What the host reads of a buffer created with `reader: 'host'` comes from shared memory, without a call into native code. Should something
+ * spoil that memory, reading throws CORRUPT_STATE once, and goes on by calls: no entry is lost, those since the last slot may come again.
+ */
 export class Rings {
   readonly #connection: Connection;
+  /** Those that the host reads without calls. */
+  readonly #shared = new Map<bigint, HostRing>();
 
   /** @internal */
   constructor(connection: Connection) {
@@ -29,10 +37,12 @@ export class Rings {
     const program = toAddress(programId, 'programId');
     const capacity = optionalU64(size, 'size');
     if (reader !== 'program' && reader !== 'host') throw invalidArgument('reader', reader, "'program' or 'host'");
-    return this.#connection.call('host', Call.RingCreate, (writer) => {
+    const { value: id } = this.#connection.call('host', Call.RingCreate, (writer) => {
       writer.raw(program).option(capacity, (bytes) => writer.u64(bytes));
       writer.u8(reader === 'host' ? 1 : 0);
-    }).value;
+    });
+    if (reader === 'host') this.#share(id);
+    return id;
   }
 
   /**
@@ -55,7 +65,7 @@ export class Rings {
    * @see docs/conformance.md#rings.pop
    */
   pop(id: U64Like): Uint8Array | undefined {
-    return this.#read(Call.RingPop, id);
+    return this.#read(Call.RingPop, id, (ring) => ring.pop());
   }
 
   /**
@@ -64,7 +74,7 @@ export class Rings {
    * @see docs/conformance.md#rings.peek
    */
   peek(id: U64Like): Uint8Array | undefined {
-    return this.#read(Call.RingPeek, id);
+    return this.#read(Call.RingPeek, id, (ring) => ring.peek());
   }
 
   /**
@@ -74,9 +84,37 @@ export class Rings {
    */
   drain(id: U64Like, max: number = MAX_DRAIN): RingEntry[] {
     const ringId = toU64(id, 'id');
-    if (!Number.isSafeInteger(max) || max < 0 || max > MAX_DRAIN) throw invalidArgument('max', max, `an integer in [0, ${MAX_DRAIN}]`);
-    const reader = this.#connection.request(Writer.request(Request.DrainRing).u64(ringId).u32(max));
-    return reader.list(() => ringEntry(reader));
+    const limit = toMax(max);
+    const ring = this.#sharedRing(ringId);
+    if (!ring) return this.#drainByCall(ringId, limit);
+    const entries: RingEntry[] = [];
+    this.#reading(ringId, () => ring.forEach(limit, ({ sequence, slot, data }) => entries.push({ sequence, slot, data })));
+    return entries;
+  }
+
+  /**
+   * Takes up to `max` entries of a buffer that the host reads, hands each to `each`, and returns how many there were. As `drain`, but nothing
+   * is copied or allocated for an entry: `each` gets one object that stands for entry after entry, and is valid until `each` returns.
+   *
+   * When `each` throws, the entry that it threw on is taken, and those behind it stay. Throws INVALID_BUFFER, INVALID_ARGUMENT.
+   *
+   * ```ts
+   * let bytes = 0;
+   * engine.rings.forEach(id, ({ start, end }) => (bytes += end - start));
+   * ```
+   */
+  forEach(id: U64Like, each: (entry: RingEntryView) => void, max: number = MAX_DRAIN): number {
+    const ringId = toU64(id, 'id');
+    const limit = toMax(max);
+    if (typeof each !== 'function') throw invalidArgument('each', each, 'a function');
+    const ring = this.#sharedRing(ringId);
+    if (ring) return this.#reading(ringId, () => ring.forEach(limit, each));
+    for (let count = 0; ; count++) {
+      // One by one, so that what `each` throws leaves the rest where it is.
+      const [entry] = this.#drainByCall(ringId, count < limit ? 1 : 0);
+      if (!entry) return count;
+      each({ ...entry, bytes: entry.data, start: 0, end: entry.data.length });
+    }
   }
 
   /**
@@ -120,11 +158,54 @@ export class Rings {
   destroy(id: U64Like): void {
     const ringId = toU64(id, 'id');
     this.#connection.call('host', Call.RingDestroy, (writer) => writer.u64(ringId));
+    this.#shared.delete(ringId);
   }
 
-  #read(variant: number, id: U64Like): Uint8Array | undefined {
+  /** Gives the engine memory to write entries to. Without, they are read by calls. */
+  #share(id: bigint): void {
+    const capacity = queueCapacity(Number(this.get(id)!.capacity));
+    const memory = queueMemory(capacity);
+    if (!memory) return;
+    this.#connection.requestWithMemory(Writer.request(MemoryRequest.SetOutlet).u64(id).u32(capacity), memory);
+    this.#shared.set(id, new HostRing(memory));
+  }
+
+  /** A buffer that the host reads without calls, as long as the engine writes it. */
+  #sharedRing(id: bigint): HostRing | undefined {
+    this.#connection.assertOpen();
+    const ring = this.#shared.get(id);
+    if (!ring?.isClosed) return ring;
+    this.#shared.delete(id);
+    return undefined;
+  }
+
+  /** Runs what reads a shared buffer; on memory that makes no sense, the engine takes its entries back. */
+  #reading<T>(id: bigint, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (AsyncBpfError.is(error, 'CORRUPT_STATE') && this.#shared.delete(id)) {
+        this.#connection.request(Writer.request(Request.RemoveOutlet).u64(id));
+      }
+      throw error;
+    }
+  }
+
+  #drainByCall(id: bigint, max: number): RingEntry[] {
+    const reader = this.#connection.request(Writer.request(Request.DrainRing).u64(id).u32(max));
+    return reader.list(() => ringEntry(reader));
+  }
+
+  #read(variant: number, id: U64Like, read: (ring: HostRing) => Uint8Array | undefined): Uint8Array | undefined {
     const ringId = toU64(id, 'id');
+    const ring = this.#sharedRing(ringId);
+    if (ring) return this.#reading(ringId, () => read(ring));
     const { value, bytes } = this.#connection.call('host', variant, (writer) => writer.u64(ringId).u64(ANY_LENGTH));
     return value === 0n ? undefined : bytes;
   }
+}
+
+function toMax(max: number): number {
+  if (!Number.isSafeInteger(max) || max < 0 || max > MAX_DRAIN) throw invalidArgument('max', max, `an integer in [0, ${MAX_DRAIN}]`);
+  return max;
 }

@@ -204,6 +204,17 @@ export interface RingEntry {
   data: Uint8Array;
 }
 
+/** An entry where it lies in memory: `sequence` and `slot` are read, and `data` is copied, when somebody asks for them. */
+export interface RingEntryView extends RingEntry {
+  readonly sequence: bigint;
+  readonly slot: bigint;
+  readonly data: Uint8Array;
+  /** Holds the data from `start` to `end`, and other things besides. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** What asked for an invocation: for a timer or a watcher its id, else the invocation's own. */
 export interface Source {
   kind: 'timer' | 'watcher' | 'task' | 'invoke';
@@ -251,6 +262,38 @@ export interface SlotReport {
   unitsConsumed: bigint;
   /** Hex. */
   stateHash: string;
+}
+
+/** What `events` is told. */
+export interface EventOptions {
+  /** Ends the stream; what was not read is dropped. */
+  signal?: AbortSignal;
+  /** Bytes, in [4096, 2^30], rounded up to a power of two, for events that were not read yet. Default 1 MiB, about 12,000 outcomes. */
+  capacity?: number;
+}
+
+/** Something that happened in a slot. Narrow it by `type`. */
+export type EngineEvent = OutcomeEvent | SlotEvent | GapEvent;
+
+/** One invocation of a slot, as in its report. */
+export interface OutcomeEvent extends Pick<Outcome, 'taskId' | 'programId' | 'source' | 'status' | 'error' | 'unitsConsumed'> {
+  type: 'outcome';
+  slot: bigint;
+}
+
+/** A slot is done; its outcomes came before. */
+export interface SlotEvent extends Pick<
+  SlotReport,
+  'slot' | 'timersFired' | 'watchersTriggered' | 'tasksQueued' | 'unitsConsumed' | 'stateHash'
+> {
+  type: 'slot';
+}
+
+/** Here are events missing, because those before it had filled the capacity when they happened. */
+export interface GapEvent {
+  type: 'gap';
+  /** How many. */
+  missed: bigint;
 }
 
 /**

@@ -28,6 +28,15 @@ export const Request = {
   Slot: 15,
   StateHash: 16,
   Drain: 17,
+  RemoveOutlet: 18,
+  TakeMissed: 19,
+  StopListening: 20,
+} as const;
+
+/** Variants of `MemoryRequest`, in the order of the Rust enum. */
+export const MemoryRequest = {
+  SetOutlet: 0,
+  Listen: 1,
 } as const;
 
 /** Variants of `Call`, in the order of the Rust enum. */

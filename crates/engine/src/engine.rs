@@ -15,6 +15,7 @@ use crate::{
     timer::{Tick, Timers},
     watcher::{Triggered, Values, Watchers},
 };
+use async_bpf_ring::one_to_one::Producer;
 use borsh::BorshSerialize;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
@@ -556,25 +557,45 @@ impl Engine {
     }
 
     fn host_pop(&mut self, id: u64, max_len: u64, take: bool) -> Result<Reply, Error> {
-        let Some(entry) = self.rings.get(id).and_then(|ring| ring.unread().next()) else { return Ok(Reply::default()) };
+        let Some(entry) = self.rings.host_peek(id)? else { return Ok(Reply::default()) };
         let needed = entry.data.len() as u64;
         if needed > max_len {
             return Err(Error::OutputTooSmall { id, needed, given: max_len });
         }
         let reply = Reply { value: needed, bytes: entry.data.clone() };
         if take {
-            self.rings.host_read(id, 1);
+            self.rings.host_read(id, 1)?;
         }
         Ok(reply)
     }
 
     /// Takes up to `max` entries that the host has not read yet out of a buffer that it reads.
     pub fn drain_ring(&mut self, id: u64, max: usize) -> Result<Vec<Arc<RingEntry>>, Error> {
-        match self.rings.get(id) {
-            Some(ring) if ring.header.reader == RingReader::Host => Ok(self.rings.host_read(id, max)),
-            Some(_) => Err(Error::invalid("id", id, "a ring buffer that the host reads (created with reader 'host')")),
-            None => Err(Error::InvalidBuffer { id }),
-        }
+        self.rings.host_read(id, max)
+    }
+
+    /// Lets the host read a buffer that it reads through a queue, without calls: `producer` is where its entries go, the unread ones at once.
+    ///
+    /// Each is a record of 16 bytes and its data: sequence number and slot, each a little-endian `u64`. What the other side has consumed
+    /// counts as read from the next slot on, like what is read by calls. While there is an outlet, [`Engine::drain_ring`] and the host's pop
+    /// and peek are refused, so that no entry is read twice. It ends, and its queue is closed, when the buffer is destroyed, when another is
+    /// set, by [`Engine::remove_outlet`], and when its memory does not make sense or is too small for an entry; then the host reads by calls.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_BUFFER, INVALID_ARGUMENT for a buffer that programs read.
+    pub fn set_outlet(&mut self, id: u64, producer: Producer) -> Result<(), Error> {
+        self.rings.set_outlet(id, producer)
+    }
+
+    /// Closes the outlet, if there is one. Calls go on from where the other side has consumed to, or, where that can no longer be known,
+    /// from where it was at the last slot.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::set_outlet`].
+    pub fn remove_outlet(&mut self, id: u64) -> Result<(), Error> {
+        self.rings.remove_outlet(id)
     }
 
     /// A task for one instruction that the host runs now.

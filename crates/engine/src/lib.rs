@@ -20,6 +20,7 @@ mod error;
 mod hash;
 mod limits;
 pub mod matcher;
+mod outlet;
 mod report;
 mod ring;
 pub mod scheduler;

@@ -1,6 +1,7 @@
 //! Ring buffers: bounded queues of byte entries between programs, and between programs and the host.
 
-use crate::{Address, Error, hash::Delta};
+use crate::{Address, Error, hash::Delta, outlet::Outlet};
+use async_bpf_ring::one_to_one::Producer;
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -106,8 +107,10 @@ impl RingHeader {
 pub(crate) struct Ring {
     pub header: RingHeader,
     pub entries: VecDeque<Arc<RingEntry>>,
-    /// The sequence number up to which the host has read; engine and hash learn of it at the next slot.
+    /// The sequence number up to which the host has read, as far as we know; engine and hash learn of it at the next slot.
     host_cursor: u64,
+    /// Where the host reads, if not by calls.
+    outlet: Option<Outlet>,
     /// A chain over every entry ever pushed, so that the state hash need not visit them again.
     content: [u8; 32],
 }
@@ -119,7 +122,8 @@ impl Ring {
 
     /// Entries that nobody has taken yet.
     pub fn unread(&self) -> impl ExactSizeIterator<Item = &Arc<RingEntry>> {
-        let read = self.host_cursor.saturating_sub(self.first_sequence());
+        let cursor = self.outlet.as_ref().map_or(self.host_cursor, |outlet| outlet.cursor().unwrap_or(self.host_cursor));
+        let read = cursor.saturating_sub(self.first_sequence());
         self.entries.iter().skip(read as usize)
     }
 
@@ -129,6 +133,33 @@ impl Ring {
         borsh::to_writer(&mut hasher, &*entry).expect("hashing cannot fail");
         self.content = hasher.finalize().into();
         self.entries.push_back(entry);
+    }
+
+    /// Puts into the outlet what it has room for.
+    fn fill_outlet(&mut self) {
+        let first = self.first_sequence();
+        if let Some(outlet) = &mut self.outlet
+            && !outlet.fill(first, &self.entries)
+        {
+            self.remove_outlet();
+        }
+    }
+
+    /// Takes over from the outlet, if there is one, how far the host has read.
+    fn sample_outlet(&mut self) {
+        if let Some(outlet) = &mut self.outlet {
+            match outlet.sample() {
+                Some(cursor) => self.host_cursor = cursor,
+                None => self.remove_outlet(),
+            }
+        }
+    }
+
+    /// From now on the host reads by calls, from where it has read to as far as the outlet can still say.
+    fn remove_outlet(&mut self) {
+        if let Some(outlet) = self.outlet.take() {
+            self.host_cursor = outlet.close().unwrap_or(self.host_cursor);
+        }
     }
 }
 
@@ -166,8 +197,10 @@ impl RingDraft {
 pub(crate) struct Rings {
     rings: BTreeMap<u64, Ring>,
     by_program: HashMap<Address, u64>,
-    /// Those of which the host has read something since they were last sampled.
+    /// Those of which the host may have read something since they were last sampled.
     host_read: BTreeSet<u64>,
+    /// Those that have had an outlet.
+    with_outlet: BTreeSet<u64>,
     dirty: Vec<u64>,
 }
 
@@ -187,7 +220,8 @@ impl Rings {
     pub fn apply(&mut self, draft: RingDraft) {
         let (id, owner) = (draft.header.id, draft.header.owner);
         if draft.destroyed {
-            if self.rings.remove(&id).is_some() {
+            if let Some(mut ring) = self.rings.remove(&id) {
+                ring.remove_outlet();
                 *self.by_program.get_mut(&owner).expect("a ring was counted") -= 1;
                 self.dirty.push(id);
             }
@@ -195,35 +229,86 @@ impl Rings {
         }
         let ring = self.rings.entry(id).or_insert_with(|| {
             *self.by_program.entry(owner).or_default() += 1;
-            Ring { header: draft.header.clone(), entries: VecDeque::new(), host_cursor: 0, content: [0; 32] }
+            Ring { header: draft.header.clone(), entries: VecDeque::new(), host_cursor: 0, outlet: None, content: [0; 32] }
         });
         ring.header = draft.header;
         ring.entries.drain(..draft.popped);
         draft.pushed.into_iter().for_each(|entry| ring.push(entry));
+        ring.fill_outlet();
         self.dirty.push(id);
     }
 
+    /// Lets the host read through `producer` from now on, beginning with what it has not read yet.
+    pub fn set_outlet(&mut self, id: u64, producer: Producer) -> Result<(), Error> {
+        let ring = self.host_ring(id)?;
+        ring.remove_outlet();
+        ring.outlet = Some(Outlet::new(producer, ring.host_cursor));
+        ring.fill_outlet();
+        self.with_outlet.insert(id);
+        Ok(())
+    }
+
+    /// Lets the host read by calls again.
+    pub fn remove_outlet(&mut self, id: u64) -> Result<(), Error> {
+        self.host_ring(id)?.remove_outlet();
+        // What it has read through the outlet is sampled like what it reads by calls.
+        self.host_read.insert(id);
+        Ok(())
+    }
+
+    /// A ring that the host reads.
+    fn host_ring(&mut self, id: u64) -> Result<&mut Ring, Error> {
+        match self.rings.get_mut(&id) {
+            Some(ring) if ring.header.reader == RingReader::Host => Ok(ring),
+            Some(_) => Err(Error::invalid("id", id, "a ring buffer that the host reads (created with reader 'host')")),
+            None => Err(Error::InvalidBuffer { id }),
+        }
+    }
+
+    /// A ring that the host reads by calls.
+    fn called_ring(&mut self, id: u64) -> Result<&mut Ring, Error> {
+        let ring = self.host_ring(id)?;
+        if ring.outlet.is_some() {
+            return Err(Error::invalid("id", id, "a ring buffer without an outlet; read this one through its outlet, or remove that first"));
+        }
+        Ok(ring)
+    }
+
+    /// The first entry that the host has not read yet.
+    pub fn host_peek(&mut self, id: u64) -> Result<Option<Arc<RingEntry>>, Error> {
+        Ok(self.called_ring(id)?.unread().next().cloned())
+    }
+
     /// Takes what the host has not read yet, at most `max` entries.
-    pub fn host_read(&mut self, id: u64, max: usize) -> Vec<Arc<RingEntry>> {
-        let Some(ring) = self.rings.get_mut(&id) else { return Vec::new() };
+    pub fn host_read(&mut self, id: u64, max: usize) -> Result<Vec<Arc<RingEntry>>, Error> {
+        let ring = self.called_ring(id)?;
         let read: Vec<_> = ring.unread().take(max).cloned().collect();
         if let Some(last) = read.last() {
             ring.host_cursor = last.sequence + 1;
             self.host_read.insert(id);
         }
-        read
+        Ok(read)
     }
 
     /// Frees what the host has read of the buffers that it reads.
     pub fn sample_host_cursors(&mut self) {
-        for id in std::mem::take(&mut self.host_read) {
+        let mut ids = std::mem::take(&mut self.host_read);
+        self.with_outlet.retain(|id| self.rings.get(id).is_some_and(|ring| ring.outlet.is_some()));
+        ids.extend(&self.with_outlet);
+        for id in ids {
             // It may have been destroyed meanwhile.
             let Some(ring) = self.rings.get_mut(&id) else { continue };
+            ring.sample_outlet();
+            let before = ring.first_sequence();
             while ring.first_sequence() < ring.host_cursor {
                 let entry = ring.entries.pop_front().expect("the host reads only what is there");
                 ring.header.used -= entry_cost(entry.data.len() as u64);
             }
-            self.dirty.push(id);
+            ring.fill_outlet();
+            // Only what the host has read is part of the history, not how it reads.
+            if ring.first_sequence() != before {
+                self.dirty.push(id);
+            }
         }
     }
 

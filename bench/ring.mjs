@@ -1,0 +1,159 @@
+// What a message costs between JavaScript and native code: `node bench/ring.mjs`, after `npm run setup`.
+//
+// Rows are those of bench/native/src/measure.rs. Contenders take turns in rounds of some milliseconds, each round gives one ratio, and the
+// median of the ratios counts: benchmark.js would measure one after the other, and a shared machine changes in between.
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const { addon } = require('../dist/native.js');
+const { RingReader, RingWriter, createRing } = require('../dist/shared-ring.js');
+const { ONE_TO_ONE } = require('../dist/ring-layout.js');
+const { AsyncBpfEngine } = require('../dist/index.js');
+
+const MESSAGE = Buffer.allocUnsafeSlow(32).fill(7);
+/** Messages of a drain; what is said of 64 holds for more. */
+const BATCH = 64;
+/** Of a turn, and turns of a round: 3 to 30 ms. */
+const OPERATIONS = 32 * BATCH;
+const TURNS = 15;
+
+/** `operation(n)` does n operations; `prepare(n)`, which is not timed, makes them possible. */
+const contender = (name, operation, prepare) => ({ name, operation, prepare });
+
+function calls(name, call) {
+  return contender(name, (n) => {
+    for (let i = 0; i < n; i++) call(MESSAGE);
+  });
+}
+
+/** Pushes into a queue that native code reads. */
+function pushes() {
+  const handle = addon.TESTING_producerOpen(2 ** 20);
+  const push = (n) => {
+    for (let i = 0; i < n; i++) if (addon.producerPush(handle, MESSAGE) !== undefined) throw new Error('the queue is full');
+  };
+  return contender('a push into a native queue', push, () => addon.TESTING_producerSkip(handle));
+}
+
+/** Reads a ring in batches. */
+function drains(name, drain) {
+  const memory = createRing(2 ** 20, ONE_TO_ONE);
+  const [writer, reader] = [new RingWriter(memory), new RingReader(memory)];
+  const fill = (n) => {
+    for (let i = 0; i < n; i++) if (!writer.write(MESSAGE)) throw new Error('the ring is full');
+    writer.publish();
+  };
+  return contender(name, (n) => drain(reader, n), fill);
+}
+
+let sum = 0;
+const look = (bytes, start) => {
+  sum += bytes[start];
+};
+const inPlace = () =>
+  drains('a message drained in place, 64 at a time', (reader, n) => {
+    for (let left = n; left > 0; left -= BATCH) reader.drain(BATCH, look);
+  });
+const copied = () => {
+  const [target, ends] = [new Uint8Array(BATCH * MESSAGE.length), new Uint32Array(BATCH)];
+  return drains('a message copied into a buffer of the caller, 64 at a time', (reader, n) => {
+    for (let left = n; left > 0; left -= BATCH) {
+      reader.drainInto(target, ends);
+      sum += target[0];
+    }
+  });
+};
+const written = () => {
+  const memory = createRing(2 ** 20, ONE_TO_ONE);
+  const [writer, reader] = [new RingWriter(memory), new RingReader(memory)];
+  const write = (n) => {
+    for (let i = 0; i < n; i++) {
+      writer.write(MESSAGE);
+      if (i % BATCH === BATCH - 1) writer.publish();
+    }
+    writer.publish();
+  };
+  return contender('a message written to shared memory, published 64 at a time', write, () => reader.drain(Infinity, look));
+};
+
+/** Reads a host-read ring buffer of an engine. */
+function entries(name, read) {
+  const engine = new AsyncBpfEngine({ workers: 1, limits: { maxRingBufferSize: 2 ** 22 } });
+  const programId = new Uint8Array(32).fill(9);
+  engine.addProgram(programId, require('node:fs').readFileSync(new URL('../programs/prebuilt/counter.so', import.meta.url)));
+  const id = engine.rings.create({ programId, size: 2 ** 22, reader: 'host' });
+  let slot = 0;
+  const fill = (n) => {
+    engine.processSlot(++slot);
+    for (let i = 0; i < n; i++) engine.rings.push(id, MESSAGE);
+  };
+  return contender(name, (n) => read(engine.rings, id, n), fill);
+}
+const forEach = () =>
+  entries('an entry of a host-read ring, with forEach', (rings, id, n) => rings.forEach(id, ({ bytes, start }) => look(bytes, start), n));
+
+/**
+ * Nanoseconds an operation of each contender. They take turns within the round too, and of the turns the median counts: where others use the
+ * machine, a turn in which the system ran something else says nothing.
+ */
+function round(contenders) {
+  const times = contenders.map(() => []);
+  for (let turn = 0; turn < TURNS; turn++) {
+    contenders.forEach(({ operation, prepare }, index) => {
+      prepare?.(OPERATIONS);
+      const start = performance.now();
+      operation(OPERATIONS);
+      times[index].push(((performance.now() - start) * 1e6) / OPERATIONS);
+    });
+  }
+  return times.map((each) => quantile(each, 0.5));
+}
+
+function quantile(values, q) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (sorted.length - 1) * q;
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return low + (high - low) * (at - Math.floor(at));
+}
+
+function row(name, unit, peer, values, atMost) {
+  const [p25, value, p75] = [0.25, 0.5, 0.75].map((q) => quantile(values, q));
+  const goal = atMost === null ? null : `<= ${atMost}`;
+  return { name, value, unit, peer, p25, p75, goal, met: atMost === null ? null : p75 <= atMost };
+}
+
+/** All rows; with `quick`, fewer rounds. */
+export async function run({ quick = false } = {}) {
+  const bare = () => calls('a bare Node-API call that takes a buffer', addon.TESTING_length);
+  const returning = () => calls('a native call that returns a Buffer', addon.TESTING_copy);
+  const comparisons = [
+    [pushes(), bare(), 1.6],
+    [inPlace(), returning(), 0.05],
+    [copied(), returning(), null],
+    [written(), bare(), null],
+    [forEach(), returning(), null],
+  ];
+  const rows = [];
+  for (const [ours, theirs, atMost] of comparisons) {
+    const [times, ratios] = [[], []];
+    for (let turn = 0, turns = quick ? 7 : 31; turn <= turns; turn++) {
+      const [mine, peers] = round([ours, theirs]);
+      // The first warms up.
+      if (turn === 0) continue;
+      times.push(mine);
+      ratios.push(mine / peers);
+    }
+    rows.push(row(ours.name, 'ns', null, times, null), row(ours.name, "of the peer's time", theirs.name, ratios, atMost));
+  }
+  if (sum === 0) throw new Error('nothing was read');
+  return rows;
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  for (const { name, value, unit, peer, p25, p75, goal, met } of await run({ quick: process.argv.includes('--quick') })) {
+    const against = peer === null ? '' : ` against ${peer}`;
+    const outcome = goal === null ? '' : `, goal ${goal}: ${met ? 'met' : 'MISSED'}`;
+    console.log(`${name}: ${value.toFixed(3)} ${unit} (${p25.toFixed(3)} to ${p75.toFixed(3)})${against}${outcome}`);
+  }
+}

@@ -1,0 +1,168 @@
+/** What an engine did, as it does it: a stream for each listener. */
+
+import type { Connection } from './connection.js';
+import { AsyncBpfError, invalidArgument } from './errors.js';
+import * as replies from './replies.js';
+import { MAX_CAPACITY } from './ring-layout.js';
+import { RingReader, ringMemoryLength } from './shared-ring.js';
+import type { EngineEvent, EventOptions } from './types.js';
+import { MemoryRequest, Reader, Request, Writer } from './wire.js';
+
+/** About 12,000 outcomes. */
+const DEFAULT_CAPACITY = 1_048_576;
+const MIN_CAPACITY = 4_096;
+/** Events that are decoded ahead. */
+const BATCH = 64;
+/** Kinds of records, as in `bindings/src/events.rs`. */
+const DECODERS: Record<number, (reader: Reader) => EngineEvent> = { 0: replies.outcomeEvent, 1: replies.slotEvent, 2: replies.gapEvent };
+
+/** The listeners of an engine. */
+export class Listeners {
+  readonly #connection: Connection;
+  readonly #streams = new Set<EventStream>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  listen(options: EventOptions): EventStream {
+    const { signal, capacity = DEFAULT_CAPACITY } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument('signal', signal, 'an AbortSignal');
+    if (!Number.isSafeInteger(capacity) || capacity < MIN_CAPACITY || capacity > MAX_CAPACITY) {
+      throw invalidArgument('capacity', capacity, `an integer in [${MIN_CAPACITY}, ${MAX_CAPACITY}]`);
+    }
+    this.#connection.assertOpen();
+    const stream = new EventStream(this.#connection, 2 ** Math.ceil(Math.log2(capacity)), signal, () => this.#streams.delete(stream));
+    if (!signal?.aborted) this.#streams.add(stream);
+    return stream;
+  }
+
+  /** To be called when the engine may have written events. */
+  wake(): void {
+    for (const stream of this.#streams) stream.wake();
+  }
+
+  /** No event will follow. */
+  close(): void {
+    for (const stream of this.#streams) stream.end();
+  }
+}
+
+interface Waiting {
+  resolve(result: IteratorResult<EngineEvent, undefined>): void;
+  reject(error: unknown): void;
+}
+
+/** One listener. The addon writes events to a ring in shared memory; they are read and decoded when somebody asks for the next. */
+class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
+  readonly #connection: Connection;
+  readonly #onEnd: () => void;
+  readonly #signal: AbortSignal | undefined;
+  /** Of the listener in the addon; 0 when it has none, or none any more. */
+  #id = 0;
+  /** Gone when nothing will be read any more. */
+  #reader: RingReader | undefined;
+  /** Read and not handed out: from `#next` on. */
+  #decoded: EngineEvent[] = [];
+  #next = 0;
+  /** Those who asked while there was nothing. */
+  #waiting: Waiting[] = [];
+  /** Events that were missed at last. */
+  #missed = 0n;
+
+  constructor(connection: Connection, capacity: number, signal: AbortSignal | undefined, onEnd: () => void) {
+    this.#connection = connection;
+    this.#onEnd = onEnd;
+    this.#signal = signal;
+    if (signal?.aborted) return;
+    const memory = new SharedArrayBuffer(ringMemoryLength(capacity));
+    this.#id = connection.requestWithMemory(Writer.request(MemoryRequest.Listen).u32(capacity), memory).u32();
+    this.#reader = new RingReader(memory);
+    signal?.addEventListener('abort', this.#stop, { once: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<EngineEvent, undefined>> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.wake();
+    });
+  }
+
+  /** Frees the listener; what was not read is dropped. */
+  return(): Promise<IteratorResult<EngineEvent, undefined>> {
+    this.#stop();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** Hands events to those who wait for one, or the end. To be called when there may be events; never throws. */
+  wake(): void {
+    while (this.#waiting.length > 0) {
+      try {
+        const value = this.#take();
+        if (value) this.#waiting.shift()!.resolve({ done: false, value });
+        else if (this.#id === 0) this.#waiting.shift()!.resolve({ done: true, value });
+        else return;
+      } catch (error) {
+        this.#waiting.shift()!.reject(error);
+        this.#stop();
+      }
+    }
+  }
+
+  /** The addon writes no more; what is in the ring can still be read. */
+  end(): void {
+    if (this.#id === 0) return;
+    this.#missed += this.#takeMissed();
+    this.#request(Request.StopListening);
+    this.#id = 0;
+    this.#signal?.removeEventListener('abort', this.#stop);
+    this.#onEnd();
+    this.wake();
+  }
+
+  readonly #stop = (): void => {
+    this.#reader = undefined;
+    this.#decoded = [];
+    this.#next = 0;
+    this.end();
+    this.#missed = 0n;
+  };
+
+  #take(): EngineEvent | undefined {
+    if (this.#next === this.#decoded.length) this.#read();
+    return this.#next < this.#decoded.length ? this.#decoded[this.#next++] : undefined;
+  }
+
+  #read(): void {
+    this.#decoded = [];
+    this.#next = 0;
+    this.#reader?.drain(BATCH, (bytes, start, end, kind) => {
+      const event = DECODERS[kind]?.(new Reader(bytes.slice(start, end)));
+      if (event) this.#decoded.push(event);
+    });
+    if (!this.#reader || this.#decoded.length > 0) return;
+    // All that was written is read. What there was no room for since the last record, only the addon knows.
+    const missed = this.#missed + this.#takeMissed();
+    this.#missed = 0n;
+    if (missed > 0n) this.#decoded.push({ type: 'gap', missed });
+  }
+
+  #takeMissed(): bigint {
+    return this.#request(Request.TakeMissed)?.u64() ?? 0n;
+  }
+
+  /** Nothing when the engine is gone, and its listeners with it. */
+  #request(variant: number): Reader | undefined {
+    if (this.#id === 0) return undefined;
+    try {
+      return this.#connection.request(Writer.request(variant).u32(this.#id));
+    } catch (error) {
+      if (AsyncBpfError.is(error, 'SHUTDOWN')) return undefined;
+      throw error;
+    }
+  }
+}
