@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { AsyncBpfEngine } from '../dist/index.mjs';
 import { litesvmCounter } from './litesvm.mjs';
+import { row } from './measure.mjs';
 
 const counterElf = readFileSync(new URL('../programs/prebuilt/counter.so', import.meta.url));
 const ACCOUNT = { lamports: 1_000_000_000n, data: new Uint8Array(8) };
@@ -62,10 +63,10 @@ export default async function slots({ quick }) {
   }
   const theirs = times.get(peer);
   return [
-    spread('a litesvm transaction', 'ns', null, theirs),
+    row('a litesvm transaction', 'ns', null, theirs),
     ...contenders.flatMap((ours) => [
-      spread(ours.name, 'ns', null, times.get(ours)),
-      spread(
+      row(ours.name, 'ns', null, times.get(ours)),
+      row(
         ours.name,
         'times faster',
         peer.name,
@@ -80,16 +81,4 @@ function nanoseconds({ name, run, per }, seconds) {
   bench.run();
   if (bench.error) throw bench.error;
   return (bench.stats.mean * 1e9) / per;
-}
-
-function spread(name, unit, peer, values) {
-  const [p25, value, p75] = [0.25, 0.5, 0.75].map((q) => quantile(values, q));
-  return { name, value, unit, peer, p25, p75, goal: null, met: null };
-}
-
-function quantile(values, q) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (sorted.length - 1) * q;
-  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
-  return low + (high - low) * (at - Math.floor(at));
 }

@@ -1,9 +1,9 @@
-// What a message costs between JavaScript and native code: `node bench/ring.mjs`, after `npm run setup`.
+// What a message costs between JavaScript and native code.
 //
 // Rows are those of bench/native/src/measure.rs. Contenders take turns in rounds of some milliseconds, each round gives one ratio, and the
 // median of the ratios counts: benchmark.js would measure one after the other, and a shared machine changes in between.
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { quantile, row } from './measure.mjs';
 
 const require = createRequire(import.meta.url);
 const { addon } = require('../dist/native.js');
@@ -11,7 +11,7 @@ const { RingReader, RingWriter, createRing } = require('../dist/shared-ring.js')
 const { ONE_TO_ONE } = require('../dist/ring-layout.js');
 const { AsyncBpfEngine } = require('../dist/index.js');
 
-const MESSAGE = Buffer.allocUnsafeSlow(32).fill(7);
+const MESSAGE = Buffer.allocUnsafeSlow(64).fill(7);
 /** Messages of a drain; what is said of 64 holds for more. */
 const BATCH = 64;
 /** Of a turn, and turns of a round: 3 to 30 ms. */
@@ -33,7 +33,7 @@ function pushes() {
   const push = (n) => {
     for (let i = 0; i < n; i++) if (addon.producerPush(handle, MESSAGE) !== undefined) throw new Error('the queue is full');
   };
-  return contender('a push into a native queue', push, () => addon.TESTING_producerSkip(handle));
+  return contender('a push of 64 B into a native queue', push, () => addon.TESTING_producerSkip(handle));
 }
 
 /** Reads a ring in batches. */
@@ -52,12 +52,12 @@ const look = (bytes, start) => {
   sum += bytes[start];
 };
 const inPlace = () =>
-  drains('a message drained in place, 64 at a time', (reader, n) => {
+  drains('a message of 64 B drained in place, 64 at a time', (reader, n) => {
     for (let left = n; left > 0; left -= BATCH) reader.drain(BATCH, look);
   });
 const copied = () => {
   const [target, ends] = [new Uint8Array(BATCH * MESSAGE.length), new Uint32Array(BATCH)];
-  return drains('a message copied into a buffer of the caller, 64 at a time', (reader, n) => {
+  return drains('a message of 64 B copied into a buffer of the caller, 64 at a time', (reader, n) => {
     for (let left = n; left > 0; left -= BATCH) {
       reader.drainInto(target, ends);
       sum += target[0];
@@ -110,21 +110,8 @@ function round(contenders) {
   return times.map((each) => quantile(each, 0.5));
 }
 
-function quantile(values, q) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (sorted.length - 1) * q;
-  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
-  return low + (high - low) * (at - Math.floor(at));
-}
-
-function row(name, unit, peer, values, atMost) {
-  const [p25, value, p75] = [0.25, 0.5, 0.75].map((q) => quantile(values, q));
-  const goal = atMost === null ? null : `<= ${atMost}`;
-  return { name, value, unit, peer, p25, p75, goal, met: atMost === null ? null : p75 <= atMost };
-}
-
 /** All rows; with `quick`, fewer rounds. */
-export async function run({ quick = false } = {}) {
+export default async function messages({ quick }) {
   const bare = () => calls('a bare Node-API call that takes a buffer', addon.TESTING_length);
   const returning = () => calls('a native call that returns a Buffer', addon.TESTING_copy);
   const comparisons = [
@@ -148,12 +135,4 @@ export async function run({ quick = false } = {}) {
   }
   if (sum === 0) throw new Error('nothing was read');
   return rows;
-}
-
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  for (const { name, value, unit, peer, p25, p75, goal, met } of await run({ quick: process.argv.includes('--quick') })) {
-    const against = peer === null ? '' : ` against ${peer}`;
-    const outcome = goal === null ? '' : `, goal ${goal}: ${met ? 'met' : 'MISSED'}`;
-    console.log(`${name}: ${value.toFixed(3)} ${unit} (${p25.toFixed(3)} to ${p75.toFixed(3)})${against}${outcome}`);
-  }
 }

@@ -1,0 +1,15 @@
+// Rows of the table, as bench/native/src/measure.rs describes them.
+
+export function quantile(values, q) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (sorted.length - 1) * q;
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return low + (high - low) * (at - Math.floor(at));
+}
+
+/** The median and the quartiles of what the rounds gave. A goal is the most that the worse quartile may be. */
+export function row(name, unit, peer, values, atMost = null) {
+  const [p25, value, p75] = [0.25, 0.5, 0.75].map((q) => quantile(values, q));
+  const goal = atMost === null ? null : `<= ${atMost}`;
+  return { name, value, unit, peer, p25, p75, goal, met: atMost === null ? null : p75 <= atMost };
+}
