@@ -8,6 +8,7 @@
 
 mod calibrate;
 mod engine;
+mod instructions;
 mod matcher;
 mod measure;
 mod scheduler;
@@ -20,11 +21,17 @@ use std::process::ExitCode;
 type Named<F> = (&'static str, F);
 
 /// Groups in the order in which they run.
-const GROUPS: &[Named<fn(&mut Bench)>] =
-    &[("calibration", calibrate::run), ("wheel", wheel::run), ("matcher", matcher::run), ("scheduler", scheduler::run), ("engine", engine::run)];
+const GROUPS: &[Named<fn(&mut Bench)>] = &[
+    ("calibration", calibrate::run),
+    ("instructions", instructions::run),
+    ("wheel", wheel::run),
+    ("matcher", matcher::run),
+    ("scheduler", scheduler::run),
+    ("engine", engine::run),
+];
 
-/// Operations whose instructions can be counted: each does it so many times.
-const COUNTED: &[Named<fn(u64)>] = &[
+/// What a child process is started for, to be counted or weighed by itself: each does something so many times.
+const OPERATIONS: &[Named<fn(u64)>] = &[
     ("wheel-insert-cancel", wheel::insert_and_cancel),
     ("wheel-insert-expire", wheel::insert_and_expire),
     ("scheduler", scheduler::count),
@@ -56,7 +63,7 @@ fn run() -> Result<(), String> {
         return Err(format!("unknown argument {}", unknown.to_string_lossy()));
     }
     if let Some(name) = count {
-        let (_, operation) = COUNTED.iter().find(|(known, _)| *known == name).ok_or(format!("nothing to count is called {name}"))?;
+        let (_, operation) = OPERATIONS.iter().find(|(known, _)| *known == name).ok_or(format!("no operation is called {name}"))?;
         operation(times);
         return Ok(());
     }

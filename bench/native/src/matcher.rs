@@ -1,6 +1,6 @@
 //! The watcher matcher against a loop that asks each watcher, and against other ways to find thresholds.
 
-use crate::measure::{Bench, Goal, peer, per_operation, repeat_for};
+use crate::measure::{Bench, Goal, peer, per_operation, repeat_for, resident_bytes};
 use async_bpf_engine::{
     Account, Address, Trigger,
     matcher::{Change, Fired, ForEach, Matcher},
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap},
-    env, fs,
+    env,
     hint::black_box,
     process::Command,
     sync::{Arc, LazyLock},
@@ -30,8 +30,6 @@ pub fn run(bench: &mut Bench) {
     unwatched(bench);
     many_accounts(bench);
     bytes(bench);
-    bench.instructions("instructions of an update that crosses 1 of 1,000 thresholds", "matcher-threshold", 20_000, Goal::Report);
-    bench.instructions("instructions of an unwatched account", "matcher-unwatched", 20_000, Goal::Report);
 }
 
 /// For valgrind: updates that cross one threshold each.
@@ -297,17 +295,11 @@ pub fn count_bytes_of_eight(n: u64) {
 }
 
 fn count_bytes(n: u64, of_each: u64) {
-    let before = resident();
+    let before = resident_bytes();
     let mut matcher = Matcher::default();
     (0..n).for_each(|id| matcher.insert(address(id / of_each), id, &mixed(id)));
-    println!("{}", ((resident() - before) / n as f64).round());
+    println!("{}", (resident_bytes() - before) / n);
     drop(matcher);
-}
-
-/// Resident memory in bytes.
-fn resident() -> f64 {
-    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(f64::NAN) * 4096.0
 }
 
 fn bytes(bench: &mut Bench) {

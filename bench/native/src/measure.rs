@@ -110,7 +110,7 @@ impl Bench {
 
     /// Instructions of one operation, counted by valgrind in a child process that does it `n` and `2 n` times.
     ///
-    /// `operation` is a name that [`crate::count`] knows.
+    /// `operation` is one of [`crate::OPERATIONS`].
     pub fn instructions(&mut self, name: &str, operation: &str, n: u64, goal: Goal) {
         match counted(operation, 2 * n).and_then(|twice| Ok((twice - counted(operation, n)?) / n as f64)) {
             Ok(value) => self.number(name, "instructions", goal, value),

@@ -45,7 +45,6 @@ pub fn run(bench: &mut Bench) {
         || one_thread(1_000),
         vec![peer("BinaryHeap of (priority, deadline, sequence)", Goal::Report, || heap_one_thread(1_000))],
     );
-    bench.instructions("scheduler, push and take of a task", "scheduler", 64_000, Goal::Report);
 }
 
 /// The scheduler belongs to one thread, which hands whole batches to the pool: what crosses to another core is 64 tasks side by side.

@@ -38,8 +38,6 @@ pub fn run(bench: &mut Bench) {
         bytes(bench, name, *count);
     }
     allocations(bench);
-    bench.instructions("wheel: insert and cancel", "wheel-insert-cancel", 100_000, Goal::Report);
-    bench.instructions("wheel: insert and expire", "wheel-insert-expire", 100_000, Goal::Report);
 }
 
 /// What a contender can do.

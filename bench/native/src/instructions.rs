@@ -1,0 +1,19 @@
+//! Instructions of the hot operations, counted by valgrind: the same on a busy machine as on a quiet one, so a goal here can be a gate.
+
+use crate::measure::{Bench, Goal};
+
+/// What the table calls it, what [`crate::OPERATIONS`] calls it, and the most instructions of one. Goals that are no round numbers are what was
+/// counted when the operation was written, and a tenth more.
+const ROWS: &[(&str, &str, f64)] = &[
+    ("wheel: insert and cancel", "wheel-insert-cancel", 262.0),
+    ("wheel: insert and expire", "wheel-insert-expire", 284.0),
+    ("matcher: an update that crosses 1 of 1,000 thresholds", "matcher-threshold", 707.0),
+    ("matcher: an unwatched account", "matcher-unwatched", 40.0),
+    ("scheduler: push and take of a task", "scheduler", 291.0),
+];
+
+pub fn run(bench: &mut Bench) {
+    for &(name, operation, most) in ROWS {
+        bench.instructions(name, operation, 64_000, Goal::AtMost(most));
+    }
+}
