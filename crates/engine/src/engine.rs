@@ -151,6 +151,8 @@ pub struct Engine {
     rings: Rings,
     tasks: TaskQueue,
     running: Option<Running>,
+    /// The list of the last batch, to be used again.
+    spare_batch: Vec<Key>,
     /// Moves when something that a call can notice changes.
     version: u64,
     chain: StateHash,
@@ -178,6 +180,7 @@ impl Engine {
             rings: Rings::default(),
             tasks: TaskQueue::default(),
             running: None,
+            spare_batch: Vec::new(),
             version: 0,
         })
     }
@@ -222,7 +225,8 @@ impl Engine {
         self.accounts.apply_updates();
         self.match_watchers(parallel, &mut report);
         self.order_tasks(&mut report);
-        Ok(self.advance(Running { batch: Vec::new(), next: 0, ahead: 0, report }))
+        let batch = std::mem::take(&mut self.spare_batch);
+        Ok(self.advance(Running { batch, next: 0, ahead: 0, report }))
     }
 
     /// The tasks that may run now, in order. They see the state as it is; an outcome that an earlier one of them spoils is
@@ -326,7 +330,9 @@ impl Engine {
             self.running = Some(running);
             return Progress::Batch;
         }
-        let mut report = running.report;
+        let Running { mut batch, mut report, .. } = running;
+        batch.clear();
+        self.spare_batch = batch;
         report.tasks_pending = self.tasks.len();
         report.state_hash = self.seal();
         Progress::Report(report)
