@@ -422,12 +422,7 @@ const FAULTS = {
     ],
     ['read-not-noted', 'what the host has read is not noted', '            self.host_read.insert(id);\n', ''],
     ['content-no-chain', 'the hash covers only the last entry of a slot', '        hasher.update(&self.content);\n', ''],
-    [
-      'destruction-not-hashed',
-      'the hash leaves out that a ring is gone',
-      '-= 1;\n                self.dirty.push(id);\n',
-      '-= 1;\n',
-    ],
+    ['destruction-not-hashed', 'the hash leaves out that a ring is gone', '-= 1;\n                self.dirty.push(id);\n', '-= 1;\n'],
     ['ring-state-not-hashed', 'the hash leaves out the state of a ring', '(fixed, header.state, header.used,', '(fixed, header.used,'],
   ],
   'crates/engine/src/task.rs': [
