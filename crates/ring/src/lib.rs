@@ -76,5 +76,5 @@ mod wait;
 pub use consumer::{Consumer, Popped, Record};
 pub use error::{Corrupt, MemoryError, PopError, PushError};
 pub use memory::Memory;
-pub use mode::{ManyToOne, OneToOne};
+pub use mode::{ManyToOne, Mode, OneToOne};
 pub use wait::Notify;

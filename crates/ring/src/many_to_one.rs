@@ -310,13 +310,13 @@ impl Deref for Grant<'_> {
 
     /// Zeroes at first.
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..]
     }
 }
 
 impl DerefMut for Grant<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &mut self.bytes[..]
     }
 }
 

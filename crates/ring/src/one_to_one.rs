@@ -266,7 +266,9 @@ pub struct Grant<'a> {
 impl Grant<'_> {
     /// Publishes the record, and returns the position where it ends.
     pub fn commit(self) -> u64 {
-        let Grant { ring, tail, notify, start, len, kind, .. } = self;
+        let Grant { ring, tail, notify, start, len, kind, bytes } = self;
+        // We stop having the bytes before the consumer may have them.
+        drop(bytes);
         ring.header(start).store(header(COMMITTED, len, kind), Relaxed);
         *tail = start + record_words(len);
         ring.publish(*tail, 0, notify);
@@ -279,13 +281,13 @@ impl Deref for Grant<'_> {
 
     /// What was there before, at first: zeroes, or older records.
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..]
     }
 }
 
 impl DerefMut for Grant<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &mut self.bytes[..]
     }
 }
 

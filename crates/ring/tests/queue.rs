@@ -1,4 +1,5 @@
 //! What a user sees of a ring on one thread.
+#![cfg(not(loom))]
 
 mod support;
 
