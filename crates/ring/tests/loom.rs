@@ -7,10 +7,11 @@ use async_bpf_ring::{Consumer, Mode, Notify, PushError, many_to_one, one_to_one}
 use loom::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
+use std::task::{Wake, Waker};
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -310,26 +311,38 @@ fn no_wake_is_lost_one_to_one() {
     });
 }
 
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Nobody sleeps here: who announced it must have been woken when everything is over.
 #[test]
 fn no_wake_is_lost_when_two_push() {
     model(|| {
         let (producer, mut consumer) = many_to_one();
         let producer = producer.with_notify(Notify::Auto);
-        let other = producer.clone();
-        // The consumer has a thread of its own that joins nobody: a wake that comes late must not find it in loom's own sleep.
-        let reader = thread::spawn(move || {
-            let mut count = 0;
-            while count < 2 {
-                assert!(consumer.wait(None));
+        let wakes = std::sync::Arc::new(Wakes(AtomicUsize::new(0)));
+        consumer.set_waker(Waker::from(wakes.clone()));
+        let threads = [1, 2].map(|kind| {
+            let producer = producer.clone();
+            thread::spawn(move || producer.push(kind, &bytes(kind, 0)).unwrap())
+        });
+        let (mut announced, mut count, mut slept) = (0, 0, false);
+        while announced < 2 && count < 2 && !slept {
+            announced += 1;
+            slept = consumer.prepare_wait();
+            if !slept {
                 count += read(&mut consumer).len();
             }
-        });
-        let thread = thread::spawn(move || {
-            other.push(1, &bytes(1, 0)).unwrap();
-        });
-        producer.push(2, &bytes(2, 0)).unwrap();
-        thread.join().unwrap();
-        reader.join().unwrap();
+        }
+        threads.map(|thread| thread.join().unwrap());
+        let woken = wakes.0.load(Ordering::Relaxed);
+        assert!((slept as usize..=announced).contains(&woken), "{woken} wakes, {announced} announcements, slept: {slept}");
+        assert_eq!(count + read(&mut consumer).len(), 2);
     });
 }
 
