@@ -80,7 +80,7 @@ impl<M: Mode> Consumer<M> {
     /// False if there is already: a record, a pad, or the end. Then it must not sleep, and nobody was told that it would.
     #[must_use = "a consumer that sleeps although something is there is not woken"]
     pub fn prepare_wait(&mut self) -> bool {
-        self.ring.control(WAITING_OFFSET).store(1, Relaxed);
+        self.ring.control(WAITING_OFFSET).swap(1, AcqRel);
         fence(SeqCst); // ORD(wait:A) pairs with ORD(notify:A)
         let sleep = self.is_empty() && !self.is_finished();
         if !sleep {
