@@ -5,15 +5,20 @@
 //! out. Nobody sleeps. Whoever finds its queue empty rests for 64 pauses, ours only while its ring is less than an eighth full: a consumer
 //! that looks again at once makes every queue slower. Each queue holds as many bytes as the others.
 
-use crate::measure::{Bench, Goal, peer, per_operation};
-use async_bpf_ring::{Consumer, ManyToOne, Notify, OneToOne, many_to_one, one_to_one};
+use crate::measure::{Bench, Goal, peer};
+use async_bpf_ring::{Notify, Record, many_to_one, one_to_one};
 use crossbeam_queue::ArrayQueue;
 use ringbuf::{
     HeapRb,
     traits::{Consumer as _, Observer as _, Producer as _, Split as _},
 };
 use rtrb::RingBuffer;
-use std::{hint::black_box, hint::spin_loop, sync::Barrier, thread, time::Instant};
+use std::{
+    hint::{black_box, spin_loop},
+    sync::Barrier,
+    thread,
+    time::Instant,
+};
 
 const CAPACITY: u32 = 64 << 10;
 const BOXES: &str = "crossbeam ArrayQueue<Box<[u8]>>";
@@ -54,10 +59,9 @@ pub fn run(bench: &mut Bench) {
         || one_batched(32),
         vec![peer(BOXES, Goal::Report, || boxes(32)), peer("rtrb, a chunk for each batch", Goal::Report, || rtrb_batched(32))],
     );
-    for (name, operation) in [
-        ("ring, many-to-one, push and drain of 32 B", "ring many-to-one"),
-        ("ring, one-to-one, push and drain of 32 B", "ring one-to-one"),
-    ] {
+    for (name, operation) in
+        [("ring, many-to-one, push and drain of 32 B", "ring many-to-one"), ("ring, one-to-one, push and drain of 32 B", "ring one-to-one")]
+    {
         bench.instructions(name, operation, 64_000, Goal::AtMost(110.0));
     }
     bench.instructions("crossbeam ArrayQueue<Box<[u8]>>, push and pop of 32 B", "boxes", 64_000, Goal::Report);
@@ -87,18 +91,44 @@ fn round(records: u64, produce: impl FnOnce() + Send, consume: impl FnOnce()) ->
     })
 }
 
-fn rest() {
-    (0..64).for_each(|_| spin_loop());
+/// What everybody does who finds a queue empty or full: if nothing changes for long, the other thread may need our processor.
+#[derive(Default)]
+struct Patience(u32);
+
+impl Patience {
+    fn full(&mut self) {
+        spin_loop();
+        self.lose(1);
+    }
+
+    fn empty(&mut self) {
+        (0..64).for_each(|_| spin_loop());
+        self.lose(64);
+    }
+
+    fn lose(&mut self, spins: u32) {
+        self.0 += spins;
+        if self.0 >= 4096 {
+            self.0 = 0;
+            thread::yield_now();
+        }
+    }
 }
 
 /// Reads `records` of ours.
 macro_rules! drain {
     ($consumer:ident, $records:ident) => {
         move || {
-            let mut left = $records;
+            let (mut left, mut patience) = ($records, Patience::default());
             while left > 0 {
-                match $consumer.drain(256, |record| drop(black_box(record.bytes[0]))).expect("the ring is ours") {
-                    0 => $consumer.back_off(),
+                let first = |record: Record<'_>| {
+                    black_box(record.bytes[0]);
+                };
+                match $consumer.drain(256, first).expect("the ring is ours") {
+                    0 => {
+                        $consumer.back_off();
+                        patience.lose(64);
+                    }
                     read => left -= read as u64,
                 }
             }
@@ -110,9 +140,10 @@ fn many(len: usize, notify: Notify) -> f64 {
     let (producer, mut consumer) = many_to_one::heap(CAPACITY).expect("a power of two");
     let (producer, record, records) = (producer.with_notify(notify), vec![7u8; len], records(len));
     let produce = || {
+        let mut patience = Patience::default();
         for _ in 0..records {
             while producer.push(1, black_box(&record)).is_err() {
-                spin_loop();
+                patience.full();
             }
         }
     };
@@ -123,10 +154,13 @@ fn many_batched(len: usize) -> f64 {
     let (producer, mut consumer) = many_to_one::heap(CAPACITY).expect("a power of two");
     let (record, records) = (vec![7u8; len], records(len));
     let produce = || {
-        let mut left = records;
+        let (mut left, mut patience) = (records, Patience::default());
         while left > 0 {
             let batch = (0..left.min(BATCH as u64)).map(|_| (1, black_box(&record[..])));
-            left -= producer.push_batch(batch).unwrap_or(0) as u64;
+            match producer.push_batch(batch) {
+                Ok(pushed) => left -= pushed as u64,
+                Err(_) => patience.full(),
+            }
         }
     };
     round(records, produce, drain!(consumer, records))
@@ -136,9 +170,10 @@ fn one(len: usize) -> f64 {
     let (producer, mut consumer) = one_to_one::heap(CAPACITY).expect("a power of two");
     let (mut producer, record, records) = (producer.with_notify(Notify::Never), vec![7u8; len], records(len));
     let produce = || {
+        let mut patience = Patience::default();
         for _ in 0..records {
             while producer.push(1, black_box(&record)).is_err() {
-                spin_loop();
+                patience.full();
             }
         }
     };
@@ -149,10 +184,13 @@ fn one_batched(len: usize) -> f64 {
     let (mut producer, mut consumer) = one_to_one::heap(CAPACITY).expect("a power of two");
     let (record, records) = (vec![7u8; len], records(len));
     let produce = || {
-        let mut left = records;
+        let (mut left, mut patience) = (records, Patience::default());
         while left > 0 {
             let batch = (0..left.min(BATCH as u64)).map(|_| (1, black_box(&record[..])));
-            left -= producer.push_batch(batch).unwrap_or(0) as u64;
+            match producer.push_batch(batch) {
+                Ok(pushed) => left -= pushed as u64,
+                Err(_) => patience.full(),
+            }
         }
     };
     round(records, produce, drain!(consumer, records))
@@ -162,19 +200,20 @@ fn boxes(len: usize) -> f64 {
     let queue = ArrayQueue::<Box<[u8]>>::new(CAPACITY as usize / (len + 8));
     let (record, records) = (vec![7u8; len], records(len));
     let produce = || {
+        let mut patience = Patience::default();
         for _ in 0..records {
             let mut item: Box<[u8]> = black_box(&record[..]).into();
             while let Err(back) = queue.push(item) {
                 item = back;
-                spin_loop();
+                patience.full();
             }
         }
     };
     let consume = || {
-        let mut left = records;
+        let (mut left, mut patience) = (records, Patience::default());
         while left > 0 {
             match queue.pop() {
-                None => rest(),
+                None => patience.empty(),
                 Some(item) => {
                     black_box(item[0]);
                     left -= 1;
@@ -185,8 +224,9 @@ fn boxes(len: usize) -> f64 {
     round(records, produce, consume)
 }
 
-fn copy_in(chunk: rtrb::chunks::WriteChunkUninit<'_, u8>, parts: &[&[u8]]) {
-    chunk.fill_from_iter(parts.iter().flat_map(|part| part.iter().copied()));
+/// Length and bytes as one slice, since each push of a slice is one publication.
+fn framed(len: usize) -> Vec<u8> {
+    [&(len as u64).to_le_bytes()[..], &vec![7; len]].concat()
 }
 
 fn rtrb_bytes(len: usize) -> f64 {
@@ -195,4 +235,89 @@ fn rtrb_bytes(len: usize) -> f64 {
 
 fn rtrb_batched(len: usize) -> f64 {
     rtrb_sent(len, BATCH)
+}
+
+/// `batch` records are pushed as one slice.
+fn rtrb_sent(len: usize, batch: usize) -> f64 {
+    let (mut producer, mut consumer) = RingBuffer::<u8>::new(CAPACITY as usize);
+    let (record, records) = (framed(len).repeat(batch), records(len) / batch as u64 * batch as u64);
+    let produce = || {
+        let mut patience = Patience::default();
+        for _ in 0..records / batch as u64 {
+            while producer.push_entire_slice(black_box(&record)).is_err() {
+                patience.full();
+            }
+        }
+    };
+    let consume = || {
+        let (mut left, mut prefix, mut out, mut patience) = (records, [0; 8], vec![0; len], Patience::default());
+        while left > 0 {
+            if consumer.pop_entire_slice(&mut prefix).is_err() {
+                patience.empty();
+                continue;
+            }
+            let len = u64::from_le_bytes(prefix) as usize;
+            consumer.pop_entire_slice(&mut out[..len]).expect("prefix and bytes are published together");
+            black_box(out[0]);
+            left -= 1;
+        }
+    };
+    round(records, produce, consume)
+}
+
+fn ringbuf_bytes(len: usize) -> f64 {
+    let (mut producer, mut consumer) = HeapRb::<u8>::new(CAPACITY as usize).split();
+    let (record, records) = (framed(len), records(len));
+    let produce = || {
+        let mut patience = Patience::default();
+        for _ in 0..records {
+            while producer.vacant_len() < record.len() {
+                patience.full();
+            }
+            producer.push_slice(black_box(&record));
+        }
+    };
+    let consume = || {
+        let (mut left, mut prefix, mut out, mut patience) = (records, [0; 8], vec![0; len], Patience::default());
+        while left > 0 {
+            if consumer.pop_slice(&mut prefix) == 0 {
+                patience.empty();
+                continue;
+            }
+            let len = u64::from_le_bytes(prefix) as usize;
+            consumer.pop_slice(&mut out[..len]);
+            black_box(out[0]);
+            left -= 1;
+        }
+    };
+    round(records, produce, consume)
+}
+
+/// Pushes and drains 64 records at a time, `n` in all.
+pub fn count_many_to_one(n: u64) {
+    let (producer, mut consumer) = many_to_one::heap(CAPACITY).expect("a power of two");
+    let producer = producer.with_notify(Notify::Never);
+    for _ in 0..n / BATCH as u64 {
+        (0..BATCH).for_each(|_| assert!(producer.push(1, black_box(&[7; 32])).is_ok()));
+        consumer.drain(BATCH, |record| assert!(black_box(record.bytes).len() == 32)).expect("the ring is ours");
+    }
+}
+
+/// The same with one producer.
+pub fn count_one_to_one(n: u64) {
+    let (producer, mut consumer) = one_to_one::heap(CAPACITY).expect("a power of two");
+    let mut producer = producer.with_notify(Notify::Never);
+    for _ in 0..n / BATCH as u64 {
+        (0..BATCH).for_each(|_| assert!(producer.push(1, black_box(&[7; 32])).is_ok()));
+        consumer.drain(BATCH, |record| assert!(black_box(record.bytes).len() == 32)).expect("the ring is ours");
+    }
+}
+
+/// The same with boxes.
+pub fn count_boxes(n: u64) {
+    let queue = ArrayQueue::<Box<[u8]>>::new(CAPACITY as usize / 40);
+    for _ in 0..n / BATCH as u64 {
+        (0..BATCH).for_each(|_| assert!(queue.push(black_box(&[7; 32][..]).into()).is_ok()));
+        (0..BATCH).for_each(|_| assert!(black_box(queue.pop()).is_some()));
+    }
 }

@@ -265,10 +265,10 @@ pub struct Grant<'a> {
 
 impl Grant<'_> {
     /// Publishes the record, and returns the position where it ends.
-    pub fn commit(self) -> u64 {
-        let Grant { ring, tail, notify, start, len, kind, bytes } = self;
+    pub fn commit(mut self) -> u64 {
         // We stop having the bytes before the consumer may have them.
-        drop(bytes);
+        self.bytes = Default::default();
+        let Grant { ring, tail, notify, start, len, kind, .. } = self;
         ring.header(start).store(header(COMMITTED, len, kind), Relaxed);
         *tail = start + record_words(len);
         ring.publish(*tail, 0, notify);
