@@ -144,7 +144,7 @@ fn compare(mode: Mode, capacity: u32, steps: &[Step]) -> Result<(), TestCaseErro
                     }
                 }
             }
-            Step::Peek => prop_assert_eq!(ring.peek().unwrap().as_ref(), twin.front()),
+            Step::Peek => prop_assert_eq!(ring.peek().unwrap(), twin.front().cloned()),
             Step::Close => {
                 ring.close();
                 twin.closed = true;
