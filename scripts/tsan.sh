@@ -8,6 +8,8 @@ trap 'rm -f "$suppressions"' EXIT
 printf 'race:alloc::alloc::dealloc\nrace:Arc<std::thread\n' > "$suppressions"
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
+# Suppressions go by the names of functions.
+export CARGO_PROFILE_RELEASE_STRIP=none
 export TSAN_OPTIONS="suppressions=$suppressions"
 export STRESS_RECORDS="${STRESS_RECORDS:-5000}"
 exec cargo test --release -p async-bpf-ring --test stress --target x86_64-unknown-linux-gnu --target-dir target/tsan -- --test-threads 1

@@ -151,13 +151,13 @@ impl Memory {
     /// The caller owns that part of the data, which is at most all of it.
     #[inline]
     pub(crate) unsafe fn free(&self, position: u64, words: u64) {
-        let first = words.min(self.words_to_end(position));
-        // SAFETY: the first part ends where the data does at the latest, the second begins with the data, and the caller owns both.
-        unsafe {
-            ptr::write_bytes(self.word(position).cast::<u64>(), 0, first as usize);
-            if first < words {
-                ptr::write_bytes(self.word(0).cast::<u64>(), 0, (words - first) as usize);
-            }
+        let (mut at, end) = (position, position + words);
+        while at < end {
+            // Piece by piece: the C library clears small pieces with vector stores, which start sooner than what it has for large ones.
+            let piece = (end - at).min(self.words_to_end(at)).min(128);
+            // SAFETY: the piece ends where the data does at the latest, and the caller owns it.
+            unsafe { ptr::write_bytes(self.word(at).cast::<u64>(), 0, piece as usize) };
+            at += piece;
         }
     }
 
