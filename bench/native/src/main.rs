@@ -13,11 +13,13 @@ mod ring;
 use measure::Bench;
 use std::process::ExitCode;
 
+type Named<F> = (&'static str, F);
+
 /// Groups by name, in the order in which they run.
-const GROUPS: &[(&str, fn(&mut Bench))] = &[("calibration", calibrate::run), ("ring", ring::run)];
+const GROUPS: &[Named<fn(&mut Bench)>] = &[("calibration", calibrate::run), ("ring", ring::run)];
 
 /// Operations whose instructions can be counted: each does it `n` times.
-const COUNTED: &[(&str, fn(u64))] =
+const COUNTED: &[Named<fn(u64)>] =
     &[("ring many-to-one", ring::count_many_to_one), ("ring one-to-one", ring::count_one_to_one), ("boxes", ring::count_boxes)];
 
 fn main() -> ExitCode {

@@ -71,7 +71,7 @@ pub fn run(bench: &mut Bench) {
 fn records(len: usize) -> u64 {
     match len {
         ..=128 => 100_000,
-        ..=1024 => 30_000,
+        129..=1024 => 30_000,
         _ => 10_000,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A producer claims words at the tail, marks them busy, writes, and commits by storing the header. The consumer looks at the header where
 //! it stands and never at the tail, which is the producers' cache line. What it has read it zeroes before it gives it back, so that every
-//! word that can become a header says [`FREE`](crate::layout::FREE) until a producer writes it.
+//! word that can become a header says [`FREE`] until a producer writes it.
 
 use crate::{
     Consumer, Corrupt, Memory, MemoryError, Notify, PushError,

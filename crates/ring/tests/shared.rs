@@ -147,7 +147,7 @@ fn any_bytes_are_survived() {
         let _ = one.push(1, &[1; 20]);
         for _ in 0..3 {
             let offset = [HEAD_OFFSET, TAIL_OFFSET, DATA_OFFSET, DATA_OFFSET + 8, DATA_OFFSET + 24][next() as usize % 5];
-            let value = if next() % 2 == 0 { next() } else { next() % 40 | (next() % 4) << STATE_SHIFT };
+            let value = if next() % 2 == 0 { next() } else { (next() % 40) | ((next() % 4) << STATE_SHIFT) };
             buffer.number(offset).store(value, Relaxed);
             let _ = reader.drain(4, |record| assert!(record.bytes.len() <= 56));
             let _ = one.push(1, &[1; 20]);
@@ -158,7 +158,7 @@ fn any_bytes_are_survived() {
         let _ = many.push(1, &[1; 20]);
         for _ in 0..3 {
             let offset = [HEAD_OFFSET, TAIL_OFFSET, DATA_OFFSET, DATA_OFFSET + 8, DATA_OFFSET + 24][next() as usize % 5];
-            let value = if next() % 2 == 0 { next() } else { next() % 40 | (next() % 4) << STATE_SHIFT };
+            let value = if next() % 2 == 0 { next() } else { (next() % 40) | ((next() % 4) << STATE_SHIFT) };
             buffer.number(offset).store(value, Relaxed);
             let _ = reader.drain(4, |record| assert!(record.bytes.len() <= 56));
             let _ = many.push(1, &[1; 20]);
