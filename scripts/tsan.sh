@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 suppressions=$(mktemp)
 trap 'rm -f "$suppressions"' EXIT
-printf 'race:drop_slow\nrace:std::sync::mpmc\n' > "$suppressions"
+printf 'race:drop_slow\nrace:Arc<std::thread::\nrace:std::sync::mpmc\n' > "$suppressions"
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
 # Suppressions go by the names of functions.

@@ -6,13 +6,14 @@
 
 use crate::{
     error::MemoryError,
-    layout::{self, WORD_LEN},
+    layout::{self, WORD_LEN, record_words},
     sync::{AtomicU32, AtomicU64, Relaxed},
 };
 use loom::cell::UnsafeCell;
 use std::{
     fmt,
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
 #[derive(Debug)]
@@ -26,9 +27,7 @@ unsafe impl Sync for Word {}
 
 /// Memory that a ring can live in.
 pub struct Memory {
-    control: Vec<AtomicU32>,
-    claim: AtomicU64,
-    data: Vec<Word>,
+    view: View,
 }
 
 impl Memory {
@@ -38,7 +37,8 @@ impl Memory {
         let word = |_| Word { value: AtomicU64::new(0), owner: UnsafeCell::new(()) };
         // Groups have one number each, but for the first, which nothing in a model reads.
         let control = (0..4).map(|_| AtomicU32::new(0)).collect();
-        Ok(Memory { control, claim: AtomicU64::new(0), data: (0..capacity / WORD_LEN).map(word).collect() })
+        let words = Words { control, claim: AtomicU64::new(0), data: (0..capacity / WORD_LEN).map(word).collect() };
+        Ok(Memory { view: View(Arc::new(words)) })
     }
 
     pub(crate) fn lay_out(&mut self, _: u32) -> Result<(), MemoryError> {
@@ -47,8 +47,25 @@ impl Memory {
 
     pub(crate) fn clear(&mut self) {}
 
+    pub(crate) fn view(&self) -> View {
+        self.view.clone()
+    }
+}
+
+#[derive(Debug)]
+struct Words {
+    control: Vec<AtomicU32>,
+    claim: AtomicU64,
+    data: Vec<Word>,
+}
+
+/// The way to touch it. What keeps it alive is not part of the model.
+#[derive(Clone, Debug)]
+pub struct View(Arc<Words>);
+
+impl View {
     pub(crate) fn words(&self) -> u64 {
-        self.data.len() as u64
+        self.0.data.len() as u64
     }
 
     pub(crate) fn words_to_end(&self, position: u64) -> u64 {
@@ -56,11 +73,11 @@ impl Memory {
     }
 
     pub(crate) fn control(&self, offset: u32) -> &AtomicU32 {
-        &self.control[(offset / layout::LINE_LEN) as usize]
+        &self.0.control[(offset / layout::LINE_LEN) as usize]
     }
 
     pub(crate) fn claim(&self) -> &AtomicU64 {
-        &self.claim
+        &self.0.claim
     }
 
     pub(crate) fn header(&self, position: u64) -> &AtomicU64 {
@@ -71,7 +88,7 @@ impl Memory {
     ///
     /// None is needed here: loom checks it.
     pub(crate) unsafe fn write(&self, position: u64, bytes: &[u8]) {
-        for (at, chunk) in (position..).zip(bytes.chunks(WORD_LEN as usize)) {
+        for (at, chunk) in (position + 1..).zip(bytes.chunks(WORD_LEN as usize)) {
             let mut value = [0; WORD_LEN as usize];
             value[..chunk.len()].copy_from_slice(chunk);
             self.word(at).owner.with_mut(|_| ());
@@ -83,7 +100,7 @@ impl Memory {
     ///
     /// None is needed here: loom checks it.
     pub(crate) unsafe fn read(&self, position: u64, len: u32) -> Vec<u8> {
-        let words = position..position + len.div_ceil(WORD_LEN) as u64;
+        let words = position + 1..position + record_words(len);
         let mut bytes: Vec<u8> = words
             .flat_map(|at| {
                 self.word(at).owner.with(|_| ());
@@ -98,7 +115,7 @@ impl Memory {
     ///
     /// None is needed here: loom checks it.
     pub(crate) unsafe fn read_mut(&self, position: u64, len: u32) -> BytesMut<'_> {
-        BytesMut { memory: Some((self, position)), bytes: vec![0; len as usize] }
+        BytesMut { view: Some((self, position)), bytes: vec![0; len as usize] }
     }
 
     /// # Safety
@@ -112,7 +129,7 @@ impl Memory {
     }
 
     fn word(&self, position: u64) -> &Word {
-        &self.data[(position % self.words()) as usize]
+        &self.0.data[(position % self.words()) as usize]
     }
 }
 
@@ -125,7 +142,7 @@ impl fmt::Debug for Memory {
 /// Bytes of a record that is being written: written when they are dropped.
 #[derive(Default)]
 pub(crate) struct BytesMut<'a> {
-    memory: Option<(&'a Memory, u64)>,
+    view: Option<(&'a View, u64)>,
     bytes: Vec<u8>,
 }
 
@@ -145,9 +162,9 @@ impl DerefMut for BytesMut<'_> {
 
 impl Drop for BytesMut<'_> {
     fn drop(&mut self) {
-        if let Some((memory, position)) = self.memory {
+        if let Some((view, position)) = self.view {
             // SAFETY: none is needed here.
-            unsafe { memory.write(position, &self.bytes) };
+            unsafe { view.write(position, &self.bytes) };
         }
     }
 }
