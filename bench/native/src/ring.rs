@@ -77,6 +77,8 @@ fn records(len: usize) -> u64 {
 }
 
 /// Nanoseconds a record, of two threads that start together.
+///
+/// Each side must own what it needs: what a producer has left on the stack of the consumer shares cache lines with what that one writes.
 fn round(records: u64, produce: impl FnOnce() + Send, consume: impl FnOnce()) -> f64 {
     let start = Barrier::new(2);
     thread::scope(|scope| {
@@ -139,7 +141,7 @@ macro_rules! drain {
 fn many(len: usize, notify: Notify) -> f64 {
     let (producer, mut consumer) = many_to_one::heap(CAPACITY).expect("a power of two");
     let (producer, record, records) = (producer.with_notify(notify), vec![7u8; len], records(len));
-    let produce = || {
+    let produce = move || {
         let mut patience = Patience::default();
         for _ in 0..records {
             while producer.push(1, black_box(&record)).is_err() {
@@ -153,7 +155,7 @@ fn many(len: usize, notify: Notify) -> f64 {
 fn many_batched(len: usize) -> f64 {
     let (producer, mut consumer) = many_to_one::heap(CAPACITY).expect("a power of two");
     let (record, records) = (vec![7u8; len], records(len));
-    let produce = || {
+    let produce = move || {
         let (mut left, mut patience) = (records, Patience::default());
         while left > 0 {
             let batch = (0..left.min(BATCH as u64)).map(|_| (1, black_box(&record[..])));
@@ -169,7 +171,7 @@ fn many_batched(len: usize) -> f64 {
 fn one(len: usize) -> f64 {
     let (producer, mut consumer) = one_to_one::heap(CAPACITY).expect("a power of two");
     let (mut producer, record, records) = (producer.with_notify(Notify::Never), vec![7u8; len], records(len));
-    let produce = || {
+    let produce = move || {
         let mut patience = Patience::default();
         for _ in 0..records {
             while producer.push(1, black_box(&record)).is_err() {
@@ -183,7 +185,7 @@ fn one(len: usize) -> f64 {
 fn one_batched(len: usize) -> f64 {
     let (mut producer, mut consumer) = one_to_one::heap(CAPACITY).expect("a power of two");
     let (record, records) = (vec![7u8; len], records(len));
-    let produce = || {
+    let produce = move || {
         let (mut left, mut patience) = (records, Patience::default());
         while left > 0 {
             let batch = (0..left.min(BATCH as u64)).map(|_| (1, black_box(&record[..])));
@@ -197,9 +199,9 @@ fn one_batched(len: usize) -> f64 {
 }
 
 fn boxes(len: usize) -> f64 {
-    let queue = ArrayQueue::<Box<[u8]>>::new(CAPACITY as usize / (len + 8));
+    let queue = &ArrayQueue::<Box<[u8]>>::new(CAPACITY as usize / (len + 8));
     let (record, records) = (vec![7u8; len], records(len));
-    let produce = || {
+    let produce = move || {
         let mut patience = Patience::default();
         for _ in 0..records {
             let mut item: Box<[u8]> = black_box(&record[..]).into();
@@ -209,7 +211,7 @@ fn boxes(len: usize) -> f64 {
             }
         }
     };
-    let consume = || {
+    let consume = move || {
         let (mut left, mut patience) = (records, Patience::default());
         while left > 0 {
             match queue.pop() {
@@ -241,7 +243,7 @@ fn rtrb_batched(len: usize) -> f64 {
 fn rtrb_sent(len: usize, batch: usize) -> f64 {
     let (mut producer, mut consumer) = RingBuffer::<u8>::new(CAPACITY as usize);
     let (record, records) = (framed(len).repeat(batch), records(len) / batch as u64 * batch as u64);
-    let produce = || {
+    let produce = move || {
         let mut patience = Patience::default();
         for _ in 0..records / batch as u64 {
             while producer.push_entire_slice(black_box(&record)).is_err() {
@@ -249,7 +251,7 @@ fn rtrb_sent(len: usize, batch: usize) -> f64 {
             }
         }
     };
-    let consume = || {
+    let consume = move || {
         let (mut left, mut prefix, mut out, mut patience) = (records, [0; 8], vec![0; len], Patience::default());
         while left > 0 {
             if consumer.pop_entire_slice(&mut prefix).is_err() {
@@ -268,7 +270,7 @@ fn rtrb_sent(len: usize, batch: usize) -> f64 {
 fn ringbuf_bytes(len: usize) -> f64 {
     let (mut producer, mut consumer) = HeapRb::<u8>::new(CAPACITY as usize).split();
     let (record, records) = (framed(len), records(len));
-    let produce = || {
+    let produce = move || {
         let mut patience = Patience::default();
         for _ in 0..records {
             while producer.vacant_len() < record.len() {
@@ -277,7 +279,7 @@ fn ringbuf_bytes(len: usize) -> f64 {
             producer.push_slice(black_box(&record));
         }
     };
-    let consume = || {
+    let consume = move || {
         let (mut left, mut prefix, mut out, mut patience) = (records, [0; 8], vec![0; len], Patience::default());
         while left > 0 {
             if consumer.pop_slice(&mut prefix) == 0 {
