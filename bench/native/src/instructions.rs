@@ -5,6 +5,8 @@ use crate::measure::{Bench, Goal};
 /// What the table calls it, what [`crate::OPERATIONS`] calls it, and the most instructions of one. Goals that are no round numbers are what was
 /// counted when the operation was written, and a tenth more.
 const ROWS: &[(&str, &str, f64)] = &[
+    ("ring, many-to-one: push and drain of 32 B", "ring-many-to-one", 110.0),
+    ("ring, one-to-one: push and drain of 32 B", "ring-one-to-one", 110.0),
     ("wheel: insert and cancel", "wheel-insert-cancel", 262.0),
     ("wheel: insert and expire", "wheel-insert-expire", 284.0),
     ("matcher: an update that crosses 1 of 1,000 thresholds", "matcher-threshold", 707.0),
@@ -16,4 +18,5 @@ pub fn run(bench: &mut Bench) {
     for &(name, operation, most) in ROWS {
         bench.instructions(name, operation, 64_000, Goal::AtMost(most));
     }
+    bench.instructions("crossbeam ArrayQueue<Box<[u8]>>: push and pop of 32 B", "ring-boxes", 64_000, Goal::Report);
 }

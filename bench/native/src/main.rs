@@ -11,6 +11,7 @@ mod engine;
 mod instructions;
 mod matcher;
 mod measure;
+mod ring;
 mod scheduler;
 mod wheel;
 
@@ -24,6 +25,7 @@ type Named<F> = (&'static str, F);
 const GROUPS: &[Named<fn(&mut Bench)>] = &[
     ("calibration", calibrate::run),
     ("instructions", instructions::run),
+    ("ring", ring::run),
     ("wheel", wheel::run),
     ("matcher", matcher::run),
     ("scheduler", scheduler::run),
@@ -32,6 +34,9 @@ const GROUPS: &[Named<fn(&mut Bench)>] = &[
 
 /// What a child process is started for, to be counted or weighed by itself: each does something so many times.
 const OPERATIONS: &[Named<fn(u64)>] = &[
+    ("ring-many-to-one", ring::count_many_to_one),
+    ("ring-one-to-one", ring::count_one_to_one),
+    ("ring-boxes", ring::count_boxes),
     ("wheel-insert-cancel", wheel::insert_and_cancel),
     ("wheel-insert-expire", wheel::insert_and_expire),
     ("scheduler", scheduler::count),

@@ -15,16 +15,16 @@ fn push_and_drain(criterion: &mut Criterion) {
         let producer = producer.with_notify(Notify::Never);
         group.bench_function(BenchmarkId::new("many-to-one", len), |bench| {
             bench.iter(|| {
-                (0..BATCH).for_each(|_| drop(producer.push(1, black_box(&record))));
-                consumer.drain(BATCH, |record| drop(black_box(record.bytes)))
+                (0..BATCH).for_each(|_| assert!(producer.push(1, black_box(&record)).is_ok()));
+                consumer.drain(BATCH, |record| assert!(black_box(record.bytes).len() == len))
             });
         });
         let (producer, mut consumer) = one_to_one::heap(1 << 18).expect("a power of two");
         let mut producer = producer.with_notify(Notify::Never);
         group.bench_function(BenchmarkId::new("one-to-one", len), |bench| {
             bench.iter(|| {
-                (0..BATCH).for_each(|_| drop(producer.push(1, black_box(&record))));
-                consumer.drain(BATCH, |record| drop(black_box(record.bytes)))
+                (0..BATCH).for_each(|_| assert!(producer.push(1, black_box(&record)).is_ok()));
+                consumer.drain(BATCH, |record| assert!(black_box(record.bytes).len() == len))
             });
         });
     }

@@ -3,9 +3,10 @@
 use crate::{
     Corrupt, PopError,
     layout::{CLOSED, COMMITTED, SKIPPED, parse_header, record_words},
+    memory::View,
     mode::Mode,
     ring::{Ring, corrupt, stored},
-    sync::{Acquire, Arc, Release, spin_loop},
+    sync::{Acquire, Release, spin_loop},
 };
 use std::{fmt, marker::PhantomData, thread::ThreadId};
 
@@ -33,7 +34,7 @@ pub struct Popped {
 
 /// The one that reads a ring.
 pub struct Consumer<M> {
-    pub(crate) ring: Arc<Ring>,
+    pub(crate) ring: Ring,
     /// Up to where we have read and released. Ours; memory has a copy for the producers.
     pub(crate) head: u64,
     /// Up to where there is something, as far as we know. Of use in one-to-one mode.
@@ -44,7 +45,7 @@ pub struct Consumer<M> {
 }
 
 impl<M: Mode> Consumer<M> {
-    pub(crate) fn new(ring: Arc<Ring>, head: u64) -> Self {
+    pub(crate) fn new(ring: Ring, head: u64) -> Self {
         Consumer { ring, head, known: head, parks: None, mode: PhantomData }
     }
 
@@ -57,12 +58,15 @@ impl<M: Mode> Consumer<M> {
     /// [`Corrupt`] when memory holds no record where one must begin; records before that were handed out.
     #[inline]
     pub fn drain(&mut self, limit: usize, mut each: impl FnMut(Record<'_>)) -> Result<usize, Corrupt> {
-        let mut batch = Batch { at: self.head, consumer: self };
+        let mut batch = Batch::new(self);
+        let stride = batch.view.words() / RELEASES_PER_LAP;
+        let mut release_at = batch.at + stride;
         for count in 0..limit {
             let Some(found) = batch.next()? else { return Ok(count) };
-            batch.consumer.look_at(found, &mut each);
-            if batch.at - batch.consumer.head >= batch.consumer.ring.words() / RELEASES_PER_LAP {
+            batch.look_at(found, &mut each);
+            if batch.at >= release_at {
                 batch.release();
+                release_at = batch.at + stride;
             }
         }
         Ok(limit)
@@ -74,14 +78,14 @@ impl<M: Mode> Consumer<M> {
     ///
     /// [`PopError::BufferTooSmall`], which leaves the record where it is, and [`PopError::Corrupt`].
     pub fn pop(&mut self, buffer: &mut [u8]) -> Result<Option<Popped>, PopError> {
-        let mut batch = Batch { at: self.head, consumer: self };
+        let mut batch = Batch::new(self);
         let Some(found) = batch.next()? else { return Ok(None) };
         let (len, max) = (found.len as usize, buffer.len());
         if len > max {
             batch.at = found.start;
             return Err(PopError::BufferTooSmall { len, max });
         }
-        batch.consumer.look_at(found, |record| buffer[..len].copy_from_slice(record.bytes));
+        batch.look_at(found, |record| buffer[..len].copy_from_slice(record.bytes));
         Ok(Some(Popped { position: found.end(), kind: found.kind, len }))
     }
 
@@ -92,12 +96,12 @@ impl<M: Mode> Consumer<M> {
     /// [`Corrupt`], as [`Consumer::drain`].
     #[cfg(not(loom))]
     pub fn peek(&mut self) -> Result<Option<Record<'_>>, Corrupt> {
-        let mut batch = Batch { at: self.head, consumer: self };
+        let mut batch = Batch::new(self);
         let Some(found) = batch.next()? else { return Ok(None) };
         batch.at = found.start;
         drop(batch);
         // SAFETY: the record is committed and not released, and `self` stays borrowed.
-        let bytes = unsafe { self.ring.read(found.start + 1, found.len) };
+        let bytes = unsafe { self.ring.read(found.start, found.len) };
         Ok(Some(Record { position: found.end(), kind: found.kind, bytes }))
     }
 
@@ -131,16 +135,17 @@ impl<M: Mode> Consumer<M> {
         }
     }
 
-    #[inline]
-    fn look_at(&self, found: Found, each: impl FnOnce(Record<'_>)) {
-        let (position, kind) = (found.end(), found.kind);
-        // SAFETY: `Batch::next` has checked the bounds. The record is committed, so its producer is done with it, and not released, so that
-        // no other begins to write there.
-        #[cfg(not(loom))]
-        each(Record { position, kind, bytes: unsafe { self.ring.read(found.start + 1, found.len) } });
-        // SAFETY: as above.
-        #[cfg(loom)]
-        each(Record { position, kind, bytes: &unsafe { self.ring.read(found.start + 1, found.len) } });
+    /// Gives back what was read up to `at`.
+    fn release(&mut self, at: u64) {
+        if at == self.head {
+            return;
+        }
+        if !M::PUBLISHED_BY_TAIL {
+            // SAFETY: these words are records that we have read: ours until the head is stored.
+            unsafe { self.ring.free(self.head, at - self.head) };
+        }
+        self.head = at;
+        self.ring.head().store(stored(at), Release); // ORD(drain:B) pairs with ORD(push:A)
     }
 }
 
@@ -163,28 +168,43 @@ impl Found {
 }
 
 /// Reads ahead of the head, and brings the head up when it is dropped.
+///
+/// What is needed for each record is copied out of the consumer, so that it can stay in registers.
 struct Batch<'a, M: Mode> {
     consumer: &'a mut Consumer<M>,
+    view: View,
+    /// Up to where it has read.
     at: u64,
+    /// Up to where there may be records.
+    end: u64,
 }
 
-impl<M: Mode> Batch<'_, M> {
+impl<'a, M: Mode> Batch<'a, M> {
+    #[inline]
+    fn new(consumer: &'a mut Consumer<M>) -> Self {
+        let (view, at) = (consumer.ring.view(), consumer.head);
+        let end = if M::PUBLISHED_BY_TAIL { consumer.known } else { at + view.words() };
+        Batch { consumer, view, at, end }
+    }
+
     /// The next record, past all that is skipped.
     #[inline]
     fn next(&mut self) -> Result<Option<Found>, Corrupt> {
         loop {
-            let (start, ring) = (self.at, &*self.consumer.ring);
-            let readable = M::readable(ring, self.consumer.head, start, &mut self.consumer.known)?;
-            if readable == 0 {
-                return Ok(None);
+            let start = self.at;
+            if start == self.end {
+                self.end = M::look_ahead(&self.consumer.ring, self.consumer.head, start)?;
+                if start == self.end {
+                    return Ok(None);
+                }
             }
-            let header = ring.header(start).load(Acquire); // ORD(drain:A) pairs with ORD(push:B)
+            let header = self.view.header(start).load(Acquire); // ORD(drain:A) pairs with ORD(push:B)
             let (state, len, kind) = parse_header(header);
             if state < COMMITTED {
                 return if M::PUBLISHED_BY_TAIL { corrupt(start, "the record is not committed") } else { Ok(None) };
             }
             let words = record_words(len);
-            if words > readable.min(ring.words_to_end(start)) {
+            if words > self.end - start || words > self.view.words_to_end(start) {
                 return corrupt(start, "the record is longer than what is there");
             }
             self.at = start + words;
@@ -194,31 +214,37 @@ impl<M: Mode> Batch<'_, M> {
         }
     }
 
+    #[inline]
+    fn look_at(&self, found: Found, each: impl FnOnce(Record<'_>)) {
+        let (position, kind) = (found.end(), found.kind);
+        // SAFETY: `next` has checked the bounds. The record is committed, so its producer is done with it, and not released, so that no other
+        // begins to write there.
+        let bytes = unsafe { self.view.read(found.start, found.len) };
+        // A model has a copy of them.
+        #[allow(clippy::needless_borrow)]
+        each(Record { position, kind, bytes: &bytes });
+    }
+
     /// Gives back what was read.
     #[inline]
     fn release(&mut self) {
-        let head = self.consumer.head;
-        if self.at == head {
-            return;
-        }
+        self.consumer.release(self.at);
         if !M::PUBLISHED_BY_TAIL {
-            // SAFETY: these words are records that we have read: ours until the head is stored.
-            unsafe { self.consumer.ring.free(head, self.at - head) };
+            self.end = self.at + self.view.words();
         }
-        self.consumer.head = self.at;
-        self.consumer.ring.head().store(stored(self.at), Release); // ORD(drain:B) pairs with ORD(push:A)
     }
 }
 
 impl<M: Mode> Drop for Batch<'_, M> {
     #[inline]
     fn drop(&mut self) {
-        self.release();
+        self.consumer.known = self.end;
+        self.consumer.release(self.at);
     }
 }
 
 impl<M: Mode> fmt::Debug for Consumer<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Consumer").field("head", &self.head).field("ring", &*self.ring).finish()
+        f.debug_struct("Consumer").field("head", &self.head).field("ring", &self.ring).finish()
     }
 }

@@ -126,7 +126,7 @@ pub const fn memory_len(capacity: u32) -> usize {
 
 /// Words that a record of `len` bytes takes, with its header.
 pub const fn record_words(len: u32) -> u64 {
-    1 + len.div_ceil(WORD_LEN) as u64
+    (len as u64 + (2 * WORD_LEN - 1) as u64) / WORD_LEN as u64
 }
 
 /// Bytes of a record that fills a ring of `capacity` bytes.

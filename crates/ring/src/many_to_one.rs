@@ -2,7 +2,7 @@
 //!
 //! A producer claims words at the tail, marks them busy, writes, and commits by storing the header. The consumer looks at the header where
 //! it stands and never at the tail, which is the producers' cache line. What it has read it zeroes before it gives it back, so that every
-//! word that can become a header says [`FREE`](crate::layout::FREE) until a producer writes it.
+//! word that can become a header says [`FREE`] until a producer writes it.
 
 use crate::{
     Consumer, Corrupt, Memory, MemoryError, Notify, PushError,
@@ -10,7 +10,7 @@ use crate::{
     memory::BytesMut,
     mode::{ManyToOne, Steps},
     ring::{Ring, corrupt, distance, stored},
-    sync::{Acquire, Arc, AtomicU64, Relaxed, Release},
+    sync::{Acquire, AtomicU64, Relaxed, Release},
 };
 use std::{
     ops::{Deref, DerefMut},
@@ -32,7 +32,7 @@ pub fn heap(capacity: u32) -> Result<(Producer, Consumer<ManyToOne>), MemoryErro
 ///
 /// [`MemoryError::Capacity`], [`MemoryError::TooSmall`].
 pub fn create(memory: Memory, capacity: u32) -> Result<(Producer, Consumer<ManyToOne>), MemoryError> {
-    let ring = Arc::new(Ring::create(memory, capacity, MANY_TO_ONE)?);
+    let ring = Ring::create(memory, capacity, MANY_TO_ONE)?;
     Ok((Producer::new(ring.clone(), 0), Consumer::new(ring, 0)))
 }
 
@@ -42,7 +42,7 @@ pub fn create(memory: Memory, capacity: u32) -> Result<(Producer, Consumer<ManyT
 ///
 /// [`MemoryError::Different`], [`MemoryError::Capacity`], [`MemoryError::TooSmall`], [`MemoryError::Corrupt`].
 pub fn attach(memory: Memory) -> Result<(Producer, Consumer<ManyToOne>), MemoryError> {
-    let ring = Arc::new(Ring::attach(memory, MANY_TO_ONE)?);
+    let ring = Ring::attach(memory, MANY_TO_ONE)?;
     // The head first: it may move while we look, but never past the tail that we see afterwards.
     let head = ring.head().load(Acquire);
     let tail = ring.claim().load(Acquire) >> 1;
@@ -56,15 +56,15 @@ pub fn attach(memory: Memory) -> Result<(Producer, Consumer<ManyToOne>), MemoryE
 /// One of those that write a ring.
 #[derive(Debug)]
 pub struct Producer {
-    ring: Arc<Ring>,
+    ring: Ring,
     /// A head that was seen, not reduced: a producer that comes back after a long time must not mistake it for a new one.
     head: AtomicU64,
     notify: Notify,
 }
 
 impl Producer {
-    fn new(ring: Arc<Ring>, head: u64) -> Self {
-        ring.producers.fetch_add(1, Relaxed);
+    fn new(ring: Ring, head: u64) -> Self {
+        ring.shared().producers.fetch_add(1, Relaxed);
         Producer { ring, head: AtomicU64::new(head), notify: Notify::Auto }
     }
 
@@ -83,10 +83,12 @@ impl Producer {
     pub fn push(&self, kind: u32, bytes: &[u8]) -> Result<u64, PushError> {
         let len = self.check_len(bytes.len())?;
         let start = self.claim(len)?;
-        self.ring.header(start).store(header(BUSY, len, kind), Relaxed);
+        let view = self.ring.view();
+        view.header(start).store(header(BUSY, len, kind), Relaxed);
         // SAFETY: we have claimed it, it does not wrap around, and only its header is looked at before it is committed.
-        unsafe { self.ring.write(start + 1, bytes) };
-        self.finish(start, header(COMMITTED, len, kind));
+        unsafe { view.write(start, bytes) };
+        view.header(start).store(header(COMMITTED, len, kind), Release); // ORD(push:B) pairs with ORD(drain:A)
+        self.ring.notify(self.notify);
         Ok(start + record_words(len))
     }
 
@@ -102,7 +104,7 @@ impl Producer {
         let start = self.claim(len)?;
         self.ring.header(start).store(header(BUSY, len, kind), Relaxed);
         // SAFETY: we have claimed it, it does not wrap around, and nobody else touches it until the grant commits or discards it.
-        let bytes = unsafe { self.ring.read_mut(start + 1, len) };
+        let bytes = unsafe { self.ring.read_mut(start, len) };
         Ok(Grant { producer: self, start, header: header(SKIPPED, len, kind), bytes })
     }
 
@@ -192,41 +194,50 @@ impl Producer {
     }
 
     /// Claims a record of `len` bytes, and pads what is left before the wrap if it does not fit there.
-    ///
-    /// A record that, together with the pad, is longer than the ring would never fit, however empty the ring is. For it the pad is claimed
-    /// alone, so that the next try begins where all of the ring is ahead.
     #[inline]
     fn claim(&self, len: u32) -> Result<u64, PushError> {
-        let (ring, words) = (&*self.ring, record_words(len));
+        let words = record_words(len);
         loop {
-            let seen = ring.claim().load(Relaxed);
+            let seen = self.ring.claim().load(Relaxed);
             if seen & CLOSED as u64 != 0 {
                 return Err(PushError::Closed);
             }
-            let position = seen >> 1;
-            let to_end = ring.words_to_end(position);
-            let pad = if words <= to_end { 0 } else { to_end };
-            let both = pad + words;
-            let take = if both <= ring.words() { both } else { pad };
-            if position.wrapping_sub(self.head.load(Acquire)) > ring.words() - take && !self.look_at_head(seen, take)? {
-                continue;
-            }
-            if ring.claim().compare_exchange_weak(seen, seen + 2 * take, Relaxed, Relaxed).is_err() {
-                continue;
-            }
-            if pad != 0 {
-                self.finish(position, pad_header(pad));
-            }
-            if take == both {
-                return Ok(position + pad);
+            let to_end = self.ring.words_to_end(seen >> 1);
+            let claimed = if words <= to_end { self.take(seen, words)? } else { self.take_after_pad(seen, to_end, words)? };
+            if let Some(start) = claimed {
+                return Ok(start);
             }
         }
+    }
+
+    /// Moves the tail from `seen` on by `words`, and returns where it was; none if somebody else has moved it.
+    #[inline]
+    fn take(&self, seen: u64, words: u64) -> Result<Option<u64>, PushError> {
+        let (ring, position) = (&self.ring, seen >> 1);
+        if position.wrapping_sub(self.head.load(Acquire)) > ring.words() - words && !self.look_at_head(seen, words)? {
+            return Ok(None);
+        }
+        let taken = ring.claim().compare_exchange_weak(seen, seen + 2 * words, Relaxed, Relaxed).is_ok();
+        Ok(taken.then_some(position))
+    }
+
+    /// Claims a pad and a record of `words` words after it.
+    ///
+    /// A record that, together with the pad, is longer than the ring would never fit, however empty the ring is. For it the pad is claimed
+    /// alone, so that the next try begins where all of the ring is ahead.
+    #[cold]
+    fn take_after_pad(&self, seen: u64, pad: u64, words: u64) -> Result<Option<u64>, PushError> {
+        let both = pad + words;
+        let alone = both > self.ring.words();
+        let Some(position) = self.take(seen, if alone { pad } else { both })? else { return Ok(None) };
+        self.finish(position, pad_header(pad));
+        Ok((!alone).then_some(position + pad))
     }
 
     /// Whether `take` words are free after the tail `seen`; false if the tail has moved.
     #[cold]
     fn look_at_head(&self, seen: u64, take: u64) -> Result<bool, PushError> {
-        let ring = &*self.ring;
+        let ring = &self.ring;
         let head = ring.head().load(Acquire); // ORD(push:A) pairs with ORD(drain:B)
         // Whoever sees a head sees every claim before it, so a tail that is still the same belongs to this head or a later one.
         if ring.claim().load(Relaxed) != seen {
@@ -243,7 +254,7 @@ impl Producer {
 
     /// Claims as many of the next records as fit one after another into what is known to be free.
     fn claim_run<'b>(&self, records: impl Iterator<Item = (u32, &'b [u8])> + Clone) -> Option<Run<'_>> {
-        let ring = &*self.ring;
+        let ring = &self.ring;
         loop {
             let seen = ring.claim().load(Relaxed);
             let start = seen >> 1;
@@ -283,7 +294,7 @@ impl Clone for Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.ring.producers.fetch_sub(1, Release); // ORD(abandon:A) pairs with ORD(recover:A)
+        self.ring.shared().producers.fetch_sub(1, Release); // ORD(abandon:A) pairs with ORD(recover:A)
     }
 }
 
@@ -310,13 +321,13 @@ impl Deref for Grant<'_> {
 
     /// Zeroes at first.
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..]
     }
 }
 
 impl DerefMut for Grant<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &mut self.bytes[..]
     }
 }
 
@@ -356,10 +367,10 @@ impl Run<'_> {
 
     #[inline]
     fn push(&mut self, kind: u32, bytes: &[u8]) {
-        let (ring, start, len) = (&*self.producer.ring, self.at, bytes.len() as u32);
+        let (ring, start, len) = (&self.producer.ring, self.at, bytes.len() as u32);
         ring.header(start).store(header(BUSY, len, kind), Relaxed);
         // SAFETY: it fits into what we have claimed, which does not wrap around, and nobody looks at it before the run is published.
-        unsafe { ring.write(start + 1, bytes) };
+        unsafe { ring.write(start, bytes) };
         self.at += record_words(len);
         if start == self.start {
             self.first = header(COMMITTED, len, kind);
@@ -405,7 +416,7 @@ impl Consumer<ManyToOne> {
     /// [`Consumer::recover_unchecked`] for producers that were never dropped. [`Corrupt`] as [`Consumer::drain`].
     pub fn recover(&mut self) -> Result<Option<usize>, Corrupt> {
         // ORD(recover:A) pairs with ORD(abandon:A): what dropped producers have stored is seen.
-        if self.ring.producers.load(Acquire) != 0 {
+        if self.ring.shared().producers.load(Acquire) != 0 {
             return Ok(None);
         }
         // SAFETY: grants borrow producers, and there are none; only we could hand out more.
@@ -422,7 +433,7 @@ impl Consumer<ManyToOne> {
     ///
     /// Whatever any producer has done happened before, and those that had claimed a record without finishing it will not touch it again.
     pub unsafe fn recover_unchecked(&mut self) -> Result<usize, Corrupt> {
-        let ring = &*self.ring;
+        let ring = &self.ring;
         let tail = ring.claim().load(Acquire) >> 1;
         let (mut at, mut discarded) = (self.head, 0);
         if tail.wrapping_sub(at) > ring.words() {
@@ -452,9 +463,9 @@ impl Consumer<ManyToOne> {
 impl Steps for ManyToOne {
     const PUBLISHED_BY_TAIL: bool = false;
 
-    #[inline]
-    fn readable(ring: &Ring, head: u64, at: u64, _: &mut u64) -> Result<u64, Corrupt> {
-        Ok(ring.words() - (at - head))
+    /// Only what was released can be written anew.
+    fn look_ahead(_: &Ring, _: u64, at: u64) -> Result<u64, Corrupt> {
+        Ok(at)
     }
 
     fn has_more(ring: &Ring, head: u64) -> bool {

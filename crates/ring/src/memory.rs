@@ -18,17 +18,10 @@ pub(crate) type BytesMut<'a> = &'a mut [u8];
 
 /// Memory that a ring can live in, together with what keeps it alive.
 pub struct Memory {
-    start: NonNull<u8>,
+    view: View,
     len: usize,
-    /// Words of data, minus one; zero until the ring is laid out.
-    mask: u64,
     _owner: Box<dyn Any + Send + Sync>,
 }
-
-// SAFETY: the memory is reached through atomics, and otherwise only by who owns that part of it according to the protocol.
-unsafe impl Send for Memory {}
-// SAFETY: as above.
-unsafe impl Sync for Memory {}
 
 impl Memory {
     /// Memory of our own for a ring of `capacity` bytes.
@@ -36,7 +29,7 @@ impl Memory {
         layout::check_capacity(capacity)?;
         let len = layout::memory_len(capacity);
         let heap = Heap::new(len);
-        Ok(Memory { start: heap.start, len, mask: 0, _owner: Box::new(heap) })
+        Ok(Memory { view: View { start: heap.start, mask: 0 }, len, _owner: Box::new(heap) })
     }
 
     /// The `len` bytes from `start` on, which `owner` keeps alive: for example a JavaScript SharedArrayBuffer.
@@ -55,7 +48,7 @@ impl Memory {
         if len < DATA_OFFSET as usize {
             return Err(MemoryError::TooSmall { len, needed: layout::memory_len(layout::MIN_CAPACITY) });
         }
-        Ok(Memory { start, len, mask: 0, _owner: Box::new(owner) })
+        Ok(Memory { view: View { start, mask: 0 }, len, _owner: Box::new(owner) })
     }
 
     /// Says how much of it is the ring's, from here on.
@@ -65,16 +58,38 @@ impl Memory {
         if self.len < needed {
             return Err(MemoryError::TooSmall { len: self.len, needed });
         }
-        self.mask = (capacity / WORD_LEN) as u64 - 1;
+        self.view.mask = (capacity / WORD_LEN) as u64 - 1;
         Ok(())
     }
 
     /// Zeroes the whole ring. Nobody else has seen it yet.
     pub(crate) fn clear(&mut self) {
         // SAFETY: `lay_out` has checked the length, and creating a ring means that nobody else uses the memory yet.
-        unsafe { ptr::write_bytes(self.start.as_ptr(), 0, DATA_OFFSET as usize + (self.mask as usize + 1) * WORD_LEN as usize) };
+        unsafe { ptr::write_bytes(self.view.start.as_ptr(), 0, DATA_OFFSET as usize + self.view.words() as usize * WORD_LEN as usize) };
     }
 
+    /// The way to touch it.
+    pub(crate) fn view(&self) -> View {
+        self.view.clone()
+    }
+}
+
+/// Where the memory is: small enough for each side, and for a long drain, to keep a copy at hand.
+///
+/// Whoever has one keeps the [`Memory`] alive.
+#[derive(Clone, Debug)]
+pub struct View {
+    start: NonNull<u8>,
+    /// Words of data, minus one; zero until the ring is laid out.
+    mask: u64,
+}
+
+// SAFETY: the memory is reached through atomics, and otherwise only by who owns that part of it according to the protocol.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
     /// Words of data.
     #[inline]
     pub(crate) fn words(&self) -> u64 {
@@ -110,38 +125,38 @@ impl Memory {
         unsafe { AtomicU64::from_ptr(self.word(position).cast()) }
     }
 
-    /// Copies `bytes` to `position` and on.
+    /// Copies `bytes` into the record at `position`.
     ///
     /// # Safety
     ///
-    /// They end before the data wraps around, and the caller owns that part of it.
+    /// The record ends before the data wraps around, and the caller owns that part of it.
     #[inline]
     pub(crate) unsafe fn write(&self, position: u64, bytes: &[u8]) {
         // SAFETY: the caller's promise.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.word(position), bytes.len()) };
+        unsafe { copy(bytes, self.payload(position)) };
     }
 
-    /// The `len` bytes at `position`.
+    /// The `len` bytes of the record at `position`.
     ///
     /// # Safety
     ///
-    /// They end before the data wraps around, and nobody writes them before the slice is gone.
+    /// The record ends before the data wraps around, and nobody writes it before the slice is gone.
     #[inline]
     pub(crate) unsafe fn read(&self, position: u64, len: u32) -> &[u8] {
         // SAFETY: the caller's promise, and memory is initialised from the start.
-        unsafe { slice::from_raw_parts(self.word(position), len as usize) }
+        unsafe { slice::from_raw_parts(self.payload(position), len as usize) }
     }
 
-    /// The `len` bytes at `position`, to be written.
+    /// The `len` bytes of the record at `position`, to be written.
     ///
     /// # Safety
     ///
-    /// They end before the data wraps around, and nobody else touches them before the slice is gone.
+    /// The record ends before the data wraps around, and nobody else touches it before the slice is gone.
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn read_mut(&self, position: u64, len: u32) -> BytesMut<'_> {
         // SAFETY: the caller's promise, and memory is initialised from the start.
-        unsafe { slice::from_raw_parts_mut(self.word(position), len as usize) }
+        unsafe { slice::from_raw_parts_mut(self.payload(position), len as usize) }
     }
 
     /// Makes `words` words from `position` on [`FREE`](layout::FREE), around the end of the data if need be.
@@ -151,13 +166,13 @@ impl Memory {
     /// The caller owns that part of the data, which is at most all of it.
     #[inline]
     pub(crate) unsafe fn free(&self, position: u64, words: u64) {
-        let first = words.min(self.words_to_end(position));
-        // SAFETY: the first part ends where the data does at the latest, the second begins with the data, and the caller owns both.
-        unsafe {
-            ptr::write_bytes(self.word(position).cast::<u64>(), 0, first as usize);
-            if first < words {
-                ptr::write_bytes(self.word(0).cast::<u64>(), 0, (words - first) as usize);
-            }
+        let (mut at, end) = (position, position + words);
+        while at < end {
+            // Piece by piece: the C library clears small pieces with vector stores, which start sooner than what it has for large ones.
+            let piece = (end - at).min(self.words_to_end(at)).min(128);
+            // SAFETY: the piece ends where the data does at the latest, and the caller owns it.
+            unsafe { ptr::write_bytes(self.word(at).cast::<u64>(), 0, piece as usize) };
+            at += piece;
         }
     }
 
@@ -167,11 +182,52 @@ impl Memory {
         // SAFETY: the mask keeps it inside the data.
         unsafe { self.start.as_ptr().add(offset) }
     }
+
+    /// What follows the header at `position`. A record without bytes may end where the data does.
+    #[inline]
+    fn payload(&self, position: u64) -> *mut u8 {
+        // SAFETY: the word is inside the data, so its end is at most the end of the memory.
+        unsafe { self.word(position).add(WORD_LEN as usize) }
+    }
+}
+
+/// Copies `from` to `to`; short records without a call of the C library, which costs more than they do.
+///
+/// # Safety
+///
+/// `to` has room, and does not overlap `from`.
+#[inline]
+unsafe fn copy(from: &[u8], to: *mut u8) {
+    // SAFETY: the caller's promise, and the length is at least that of an end.
+    unsafe {
+        match from.len() {
+            16..=32 => copy_ends::<16>(from, to),
+            33..=64 => copy_ends::<32>(from, to),
+            8..=15 => copy_ends::<8>(from, to),
+            len => ptr::copy_nonoverlapping(from.as_ptr(), to, len),
+        }
+    }
+}
+
+/// Copies the first and the last `N` bytes of `from`, which overlap: all of it, if it is no longer than both.
+///
+/// # Safety
+///
+/// As `copy`, and `from` has at least `N` bytes.
+#[inline]
+unsafe fn copy_ends<const N: usize>(from: &[u8], to: *mut u8) {
+    let rest = from.len() - N;
+    // SAFETY: both ends are inside `from`, and as far inside `to`.
+    unsafe {
+        let (first, last) = (from.as_ptr().cast::<[u8; N]>().read(), from.as_ptr().add(rest).cast::<[u8; N]>().read());
+        to.cast::<[u8; N]>().write(first);
+        to.add(rest).cast::<[u8; N]>().write(last);
+    }
 }
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("start", &self.start).field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("Memory").field("view", &self.view).field("len", &self.len).finish_non_exhaustive()
     }
 }
 

@@ -21,8 +21,8 @@ pub trait Steps {
     /// Whether the tail says what can be read. If not, the headers do, and what was read must become free.
     const PUBLISHED_BY_TAIL: bool;
 
-    /// Words that may be read from `at` on, where `head` is released and `known` is a tail seen before.
-    fn readable(ring: &Ring, head: u64, at: u64, known: &mut u64) -> Result<u64, Corrupt>;
+    /// Up to where there may be records, when everything up to `at` was read and up to `head` released.
+    fn look_ahead(ring: &Ring, head: u64, at: u64) -> Result<u64, Corrupt>;
 
     /// Whether something is at `head`, if only a pad.
     fn has_more(ring: &Ring, head: u64) -> bool;

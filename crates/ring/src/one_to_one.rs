@@ -9,7 +9,7 @@ use crate::{
     memory::BytesMut,
     mode::{OneToOne, Steps},
     ring::{Ring, corrupt, distance, stored},
-    sync::{Acquire, Arc, Relaxed, Release},
+    sync::{Acquire, Relaxed, Release},
 };
 use std::{
     ops::{Deref, DerefMut},
@@ -46,7 +46,6 @@ pub fn attach(memory: Memory) -> Result<(Producer, Consumer<OneToOne>), MemoryEr
 }
 
 fn sides(ring: Ring) -> Result<(Producer, Consumer<OneToOne>), MemoryError> {
-    let ring = Arc::new(ring);
     let head = stored(ring.head().load(Acquire) as u64) as u64;
     Ok((Producer::new(ring.clone(), head)?, Consumer::new(ring, head)))
 }
@@ -54,7 +53,7 @@ fn sides(ring: Ring) -> Result<(Producer, Consumer<OneToOne>), MemoryError> {
 /// The one that writes the ring.
 #[derive(Debug)]
 pub struct Producer {
-    ring: Arc<Ring>,
+    ring: Ring,
     /// Up to where we have published.
     tail: u64,
     /// [`CLOSED`], or 0.
@@ -66,13 +65,13 @@ pub struct Producer {
 
 impl Producer {
     /// `head` is at most as far as the consumer is.
-    fn new(ring: Arc<Ring>, head: u64) -> Result<Self, Corrupt> {
+    fn new(ring: Ring, head: u64) -> Result<Self, Corrupt> {
         let tail = ring.tail();
         let used = distance(stored(head), tail >> 1);
         if used > ring.words() {
             corrupt(head, "head and tail are too far apart")?;
         }
-        ring.producers.fetch_add(1, Relaxed);
+        ring.shared().producers.fetch_add(1, Relaxed);
         Ok(Producer { ring, tail: head + used, closed: tail & CLOSED, head, notify: Notify::Auto })
     }
 
@@ -104,7 +103,7 @@ impl Producer {
         let start = self.find_space(self.tail, len)?;
         let Producer { ring, tail, notify, .. } = self;
         // SAFETY: it is free, does not wrap around, and nobody else touches it before it is published.
-        let bytes = unsafe { ring.read_mut(start + 1, len) };
+        let bytes = unsafe { ring.read_mut(start, len) };
         Ok(Grant { ring, tail, notify: *notify, start, len, kind, bytes })
     }
 
@@ -197,16 +196,14 @@ impl Producer {
     fn write(&mut self, at: u64, kind: u32, bytes: &[u8]) -> Result<u64, PushError> {
         let len = self.check_len(bytes.len())?;
         let start = self.find_space(at, len)?;
-        self.ring.header(start).store(header(COMMITTED, len, kind), Relaxed);
+        let view = self.ring.view();
+        view.header(start).store(header(COMMITTED, len, kind), Relaxed);
         // SAFETY: it is free, does not wrap around, and nobody else touches it before it is published.
-        unsafe { self.ring.write(start + 1, bytes) };
+        unsafe { view.write(start, bytes) };
         Ok(start + record_words(len))
     }
 
     /// Where a record of `len` bytes can be written: at `at`, or after a pad up to the wrap.
-    ///
-    /// A record that, together with the pad, is longer than the ring would never fit, however empty the ring is. For it the pad is published
-    /// alone, so that it fits when the consumer has passed the pad.
     #[inline]
     fn find_space(&mut self, at: u64, len: u32) -> Result<u64, PushError> {
         if self.closed != 0 {
@@ -214,18 +211,27 @@ impl Producer {
         }
         let words = record_words(len);
         let to_end = self.ring.words_to_end(at);
-        let pad = if words <= to_end { 0 } else { to_end };
-        if !self.has_room(at, pad + words)? {
-            if pad + words > self.ring.words() && at == self.tail && self.has_room(at, pad)? {
-                self.ring.header(at).store(pad_header(pad), Relaxed);
-                self.publish(at + pad);
-            }
-            return Err(PushError::Full);
+        if words > to_end {
+            return self.find_space_after_pad(at, to_end, words);
         }
-        if pad != 0 {
+        if self.has_room(at, words)? { Ok(at) } else { Err(PushError::Full) }
+    }
+
+    /// Pads up to the wrap.
+    ///
+    /// A record that, together with the pad, is longer than the ring would never fit, however empty the ring is. For it the pad is published
+    /// alone, so that it fits when the consumer has passed the pad.
+    #[cold]
+    fn find_space_after_pad(&mut self, at: u64, pad: u64, words: u64) -> Result<u64, PushError> {
+        let fits = self.has_room(at, pad + words)?;
+        let alone = pad + words > self.ring.words() && at == self.tail && self.has_room(at, pad)?;
+        if fits || alone {
             self.ring.header(at).store(pad_header(pad), Relaxed);
         }
-        Ok(at + pad)
+        if alone {
+            self.publish(at + pad);
+        }
+        if fits { Ok(at + pad) } else { Err(PushError::Full) }
     }
 
     /// Whether `words` words from `at` on are free.
@@ -247,7 +253,7 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.ring.producers.fetch_sub(1, Release); // ORD(abandon:A) pairs with ORD(recover:A)
+        self.ring.shared().producers.fetch_sub(1, Release); // ORD(abandon:A) pairs with ORD(recover:A)
     }
 }
 
@@ -265,7 +271,9 @@ pub struct Grant<'a> {
 
 impl Grant<'_> {
     /// Publishes the record, and returns the position where it ends.
-    pub fn commit(self) -> u64 {
+    pub fn commit(mut self) -> u64 {
+        // We stop having the bytes before the consumer may have them.
+        self.bytes = Default::default();
         let Grant { ring, tail, notify, start, len, kind, .. } = self;
         ring.header(start).store(header(COMMITTED, len, kind), Relaxed);
         *tail = start + record_words(len);
@@ -279,13 +287,13 @@ impl Deref for Grant<'_> {
 
     /// What was there before, at first: zeroes, or older records.
     fn deref(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..]
     }
 }
 
 impl DerefMut for Grant<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        &mut self.bytes[..]
     }
 }
 
@@ -321,7 +329,7 @@ impl Consumer<OneToOne> {
     /// [`Corrupt`] when the tail is where it cannot be.
     pub fn producer(&mut self) -> Result<Option<Producer>, Corrupt> {
         // ORD(recover:A) pairs with ORD(abandon:A). Only we can hand out a producer, so the count stays 0 until we do.
-        let none = self.ring.producers.load(Acquire) == 0;
+        let none = self.ring.shared().producers.load(Acquire) == 0;
         if none { Producer::new(self.ring.clone(), self.head).map(Some) } else { Ok(None) }
     }
 }
@@ -329,17 +337,13 @@ impl Consumer<OneToOne> {
 impl Steps for OneToOne {
     const PUBLISHED_BY_TAIL: bool = true;
 
-    #[inline]
-    fn readable(ring: &Ring, head: u64, at: u64, known: &mut u64) -> Result<u64, Corrupt> {
-        if *known == at {
-            let tail = ring.control(TAIL_OFFSET).load(Acquire) >> 1; // ORD(read:A) pairs with ORD(publish:A)
-            let used = distance(stored(head), tail);
-            if used > ring.words() || head + used < at {
-                corrupt(at, "head and tail are too far apart")?;
-            }
-            *known = head + used;
+    fn look_ahead(ring: &Ring, head: u64, at: u64) -> Result<u64, Corrupt> {
+        let tail = ring.control(TAIL_OFFSET).load(Acquire) >> 1; // ORD(read:A) pairs with ORD(publish:A)
+        let used = distance(stored(head), tail);
+        if used > ring.words() || head + used < at {
+            corrupt(at, "head and tail are too far apart")?;
         }
-        Ok(*known - at)
+        Ok(head + used)
     }
 
     fn has_more(ring: &Ring, head: u64) -> bool {

@@ -6,15 +6,22 @@ use crate::{
         CAPACITY_OFFSET, CLOSED, HEAD_OFFSET, MAGIC, MAGIC_OFFSET, MANY_TO_ONE, MODE_OFFSET, POSITION_MASK, TAIL_OFFSET, VERSION, VERSION_OFFSET,
         WORD_LEN,
     },
-    memory::Memory,
-    sync::{Acquire, AtomicU32, AtomicUsize, Mutex, Relaxed, Release},
+    memory::{Memory, View},
+    sync::{Acquire, Arc, AtomicU32, AtomicUsize, Mutex, Relaxed, Release},
 };
 use std::{ops::Deref, task::Waker};
 
-/// The memory of a ring with what does not lie in it.
-#[derive(Debug)]
+/// What each side has of a ring: a view of its memory, at hand, and the rest.
+#[derive(Clone, Debug)]
 pub struct Ring {
-    memory: Memory,
+    view: View,
+    shared: Arc<Shared>,
+}
+
+/// What keeps the memory of a ring alive, and what does not lie in it.
+#[derive(Debug)]
+pub struct Shared {
+    _memory: Memory,
     mode: u32,
     /// Producers that were handed out and not dropped.
     pub producers: AtomicUsize,
@@ -23,11 +30,11 @@ pub struct Ring {
 }
 
 impl Deref for Ring {
-    type Target = Memory;
+    type Target = View;
 
     #[inline]
-    fn deref(&self) -> &Memory {
-        &self.memory
+    fn deref(&self) -> &View {
+        &self.view
     }
 }
 
@@ -36,29 +43,43 @@ impl Ring {
     pub fn create(mut memory: Memory, capacity: u32, mode: u32) -> Result<Ring, MemoryError> {
         memory.lay_out(capacity)?;
         memory.clear();
-        memory.control(VERSION_OFFSET).store(VERSION, Relaxed);
-        memory.control(CAPACITY_OFFSET).store(capacity, Relaxed);
-        memory.control(MODE_OFFSET).store(mode, Relaxed);
-        memory.control(MAGIC_OFFSET).store(MAGIC, Release); // ORD(create:A) pairs with ORD(attach:A)
-        Ok(Ring::of(memory, mode))
+        let ring = Ring::of(memory, mode);
+        ring.control(VERSION_OFFSET).store(VERSION, Relaxed);
+        ring.control(CAPACITY_OFFSET).store(capacity, Relaxed);
+        ring.control(MODE_OFFSET).store(mode, Relaxed);
+        ring.control(MAGIC_OFFSET).store(MAGIC, Release); // ORD(create:A) pairs with ORD(attach:A)
+        Ok(ring)
     }
 
     /// The ring that somebody has created there.
     pub fn attach(mut memory: Memory, mode: u32) -> Result<Ring, MemoryError> {
+        let view = memory.view();
         let expect = |what, offset, expected| {
-            let found = memory.control(offset).load(Acquire); // ORD(attach:A) pairs with ORD(create:A)
+            let found = view.control(offset).load(Acquire); // ORD(attach:A) pairs with ORD(create:A)
             if found == expected { Ok(()) } else { Err(MemoryError::Different { what, found, expected }) }
         };
         expect("magic", MAGIC_OFFSET, MAGIC)?;
         expect("version", VERSION_OFFSET, VERSION)?;
         expect("mode", MODE_OFFSET, mode)?;
-        let capacity = memory.control(CAPACITY_OFFSET).load(Relaxed);
+        let capacity = view.control(CAPACITY_OFFSET).load(Relaxed);
         memory.lay_out(capacity)?;
         Ok(Ring::of(memory, mode))
     }
 
     fn of(memory: Memory, mode: u32) -> Ring {
-        Ring { memory, mode, producers: AtomicUsize::new(0), waker: Mutex::new(None) }
+        let view = memory.view();
+        Ring { view, shared: Arc::new(Shared { _memory: memory, mode, producers: AtomicUsize::new(0), waker: Mutex::new(None) }) }
+    }
+
+    /// A copy to keep at hand for as long as the ring is borrowed.
+    #[inline]
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    #[inline]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The position up to which the consumer has read.
@@ -72,7 +93,7 @@ impl Ring {
     /// ORD(finished:A) pairs with ORD(close:A).
     #[inline]
     pub fn tail(&self) -> u32 {
-        if self.mode == MANY_TO_ONE { self.claim().load(Acquire) as u32 } else { self.control(TAIL_OFFSET).load(Acquire) }
+        if self.shared.mode == MANY_TO_ONE { self.claim().load(Acquire) as u32 } else { self.control(TAIL_OFFSET).load(Acquire) }
     }
 
     /// Makes claims fail, and ends the consumer's sleep.

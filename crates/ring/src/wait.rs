@@ -34,15 +34,13 @@ impl Ring {
     /// Called after every publication.
     #[inline]
     pub fn notify(&self, notify: Notify) {
-        match notify {
-            Notify::Never => {}
-            Notify::Auto => {
-                fence(SeqCst); // ORD(notify:A) pairs with ORD(wait:A)
-                if self.control(WAITING_OFFSET).load(Relaxed) != 0 {
-                    self.wake(false);
-                }
-            }
-            Notify::Force => self.wake(true),
+        if notify == Notify::Never {
+            return;
+        }
+        fence(SeqCst); // ORD(notify:A) pairs with ORD(wait:A)
+        let force = notify == Notify::Force;
+        if force || self.control(WAITING_OFFSET).load(Relaxed) != 0 {
+            self.wake(force);
         }
     }
 
@@ -50,7 +48,7 @@ impl Ring {
     fn wake(&self, force: bool) {
         let waited = self.control(WAITING_OFFSET).swap(0, AcqRel) != 0; // ORD(notify:B) pairs with ORD(wait:B)
         if waited || force {
-            let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let waker = self.shared().waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -62,7 +60,7 @@ impl Ring {
     }
 
     pub fn set_waker(&self, waker: Waker) {
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+        *self.shared().waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
     }
 }
 
@@ -80,7 +78,7 @@ impl<M: Mode> Consumer<M> {
     /// False if there is already: a record, a pad, or the end. Then it must not sleep, and nobody was told that it would.
     #[must_use = "a consumer that sleeps although something is there is not woken"]
     pub fn prepare_wait(&mut self) -> bool {
-        self.ring.control(WAITING_OFFSET).store(1, Relaxed);
+        self.ring.control(WAITING_OFFSET).swap(1, AcqRel);
         fence(SeqCst); // ORD(wait:A) pairs with ORD(notify:A)
         let sleep = self.is_empty() && !self.is_finished();
         if !sleep {
