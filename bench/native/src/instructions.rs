@@ -10,7 +10,7 @@ const ROWS: &[(&str, &str, f64)] = &[
     ("wheel: insert and cancel", "wheel-insert-cancel", 262.0),
     ("wheel: insert and expire", "wheel-insert-expire", 284.0),
     ("matcher: an update that crosses 1 of 1,000 thresholds", "matcher-threshold", 707.0),
-    ("matcher: an unwatched account", "matcher-unwatched", 40.0),
+    ("matcher: an unwatched account", "matcher-unwatched", 50.0),
     ("scheduler: push and take of a task", "scheduler", 291.0),
 ];
 
