@@ -86,11 +86,15 @@ const I64S: [string, unknown, string][] = [
   ['a bigint below the range', -(2n ** 63n) - 1n, '-9223372036854775809n'],
   ['text', '1', '"1"'],
 ];
+/** One whose memory has gone elsewhere. */
+const detached = new Uint8Array(2);
+structuredClone(detached, { transfer: [detached.buffer] });
 const BYTES: [string, unknown, string][] = [
   ['text', 'abc', '"abc"'],
   ['an array', [1, 2], 'an array of 2'],
   ['an ArrayBuffer', new ArrayBuffer(2), 'an object'],
   ['a view of other elements', new Uint16Array(2), 'an object'],
+  ['bytes that were transferred', detached, '0 bytes'],
 ];
 
 /** One misuse for each way to get one argument wrong. */

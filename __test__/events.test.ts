@@ -1,7 +1,7 @@
 /** The stream of events: what it says, what becomes of a slow reader, and how it ends. */
 
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { AsyncBpfEngine, EngineEvent, SlotReport } from '../dist/index.js';
 import { address } from './support/addresses.js';
 import { createEngine } from './support/engine.js';
@@ -96,6 +96,18 @@ describe('what it says', () => {
     const wanted = reports.flatMap(expected);
     for (const events of listeners) expect(await take(events, wanted.length)).toEqual(wanted);
   });
+});
+
+test('a capacity that there is no memory for is refused', () => {
+  const engine = busy();
+  vi.stubGlobal('SharedArrayBuffer', function () {
+    throw new RangeError('Array buffer allocation failed');
+  });
+  try {
+    expect(() => engine.events()).toThrow(refused('INVALID_ARGUMENT'));
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 describe('a slow reader', () => {

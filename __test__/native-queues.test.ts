@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { ErrorCode } from '../dist/index.js';
 import { random } from './support/bytes.js';
@@ -89,12 +90,20 @@ describe('memory for the addon', () => {
   test.each([
     ['an ArrayBuffer', new ArrayBuffer(1024)],
     ['a view of one', new Uint8Array(1024)],
+    ['a view of one that pretends to be shared', new Uint8Array(Object.setPrototypeOf(new ArrayBuffer(1024), SharedArrayBuffer.prototype))],
     ['a view with longer elements', new Int32Array(new SharedArrayBuffer(1024))],
+    ['shared memory without a view', new SharedArrayBuffer(1024)],
     ['nothing', undefined],
     ['a string', 'memory'],
     ['an object', {}],
   ])('is not %s', (_, memory) => {
-    expect(() => addon.callWithMemory(1, new Uint8Array(0), memory)).toThrow(/must be a SharedArrayBuffer or a Uint8Array over one/);
+    expect(() => addon.callWithMemory(1, new Uint8Array(0), memory)).toThrow(/must be a Uint8Array over a SharedArrayBuffer/);
+  });
+
+  test('may come from another context, as where each test file has one of its own', () => {
+    const memory = new Uint8Array(runInNewContext('new SharedArrayBuffer(1024)') as SharedArrayBuffer);
+    // The request is empty, which is said in the reply.
+    expect(addon.callWithMemory(1, new Uint8Array(0), memory)[0]).toBe(ErrorCode.INVALID_ARGUMENT);
   });
 });
 
@@ -156,6 +165,21 @@ describe('an environment ends cleanly', () => {
         }
         await collect();
         console.log(shared() < 2 ** 23 ? 'freed' : shared());
+      })();`;
+    expect(runs(script)).toBe('freed\n');
+  });
+
+  test('that of buffers which programs destroy is freed, though nobody reads them again', () => {
+    const script = `
+      const engine = new AsyncBpfEngine({ workers: 1 });
+      const programId = new Uint8Array(32).fill(1);
+      engine.addProgram(programId, elf);
+      const program = engine.syscalls(programId);
+      for (let n = 0; n < 50; n++) program.sol_ring_buffer_destroy(engine.rings.create({ programId, size: 2 ** 20, reader: 'host' }));
+      (async () => {
+        for (let n = 0; n < 5; n++) { gc(); await new Promise(setImmediate); }
+        const shared = process.memoryUsage().arrayBuffers;
+        console.log(shared < 2 ** 23 ? 'freed' : shared);
       })();`;
     expect(runs(script)).toBe('freed\n');
   });

@@ -9,7 +9,7 @@ import { random, utf8 } from './support/bytes.js';
 import { resultOf, run, script, type Call } from './support/conformance.js';
 import { createEngine } from './support/engine.js';
 
-type NativeCall = (handle: number, request: Uint8Array, memory: SharedArrayBuffer) => Uint8Array;
+type NativeCall = (handle: number, request: Uint8Array, memory: Uint8Array) => Uint8Array;
 /** The addon itself, to see what is asked of it. */
 const { addon } = createRequire(__filename)('../dist/native.js') as { addon: Record<'call' | 'callWithMemory', NativeCall> };
 
@@ -460,17 +460,17 @@ describe('a buffer that the host reads', () => {
 
   describe('in memory that somebody has spoilt', () => {
     /** A buffer with an entry, 2, that the host has not read, and a number in its memory that it must not trust. */
-    const spoilt = (offset: number, value: number) => {
+    const spoilt = (offset: number, value: number | ((before: number) => number)) => {
       const withMemory = vi.spyOn(addon, 'callWithMemory');
       onTestFinished(() => withMemory.mockRestore());
       const { engine, ring, push } = setUpHost();
-      const numbers = new Int32Array(withMemory.mock.calls.at(-1)![2]);
+      const numbers = new Int32Array(withMemory.mock.calls.at(-1)![2].buffer);
       push(1);
       expect(engine.rings.pop(ring)![0]).toBe(1);
       push(2);
       engine.processSlot(1);
-      numbers[offset / 4] = value;
-      return { engine, ring, push };
+      numbers[offset / 4] = typeof value === 'number' ? value : value(numbers[offset / 4]!);
+      return { engine, ring, push, numbers };
     };
 
     test.each([
@@ -486,6 +486,31 @@ describe('a buffer that the host reads', () => {
         engine.processSlot(2);
         expect(engine.rings.get(ring)).toMatchObject({ used: 0n, entries: 0n });
       }
+    });
+
+    test('what lies before it is read', () => {
+      const { engine, ring, push, numbers } = spoilt(layout.DATA_OFFSET, 0);
+      push(3);
+      numbers[(layout.DATA_OFFSET + 64) / 4] = 0;
+      expect(engine.rings.drain(ring).map(({ data }) => data[0])).toEqual([2]);
+      expect(() => engine.rings.drain(ring)).toThrow(refused('CORRUPT_STATE'));
+      expect(engine.rings.drain(ring).map(({ data }) => data[0])).toEqual([3]);
+    });
+
+    test('calls go on also where it says that the engine has ended it', () => {
+      const { engine, ring, push } = spoilt(layout.TAIL_OFFSET, (tail) => tail | layout.CLOSED);
+      expect(engine.rings.pop(ring)![0]).toBe(2);
+      push(3);
+      expect(engine.rings.drain(ring).map(({ data }) => data[0])).toEqual([3]);
+      engine.processSlot(2);
+      expect(engine.rings.get(ring)).toMatchObject({ used: 0n, entries: 0n });
+    });
+
+    test('entries that it hides are there again from the next slot on', () => {
+      const { engine, ring } = spoilt(layout.TAIL_OFFSET, (tail) => tail - (4 << 1));
+      expect(engine.rings.pop(ring)).toBeUndefined();
+      engine.processSlot(2);
+      expect(engine.rings.pop(ring)![0]).toBe(2);
     });
 
     test('the engine goes on, and gives by calls what was not read', () => {

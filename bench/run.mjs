@@ -23,7 +23,7 @@ for (const [group, load] of Object.entries(OURS)) {
   console.error(group);
   rows.push(...(await (await load()).default({ quick: options.quick })));
 }
-if (options.json) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 console.log(table(rows));
 const missed = rows.filter(({ met }) => met === false);
 if (missed.length > 0) console.log(`${missed.length} of ${rows.filter(({ met }) => met !== null).length} goals are missed.`);
@@ -40,6 +40,8 @@ function read() {
     const { only = GROUPS, quick = false, json, check = false } = parseArgs({ options: known }).values;
     const unknown = only.find((group) => !GROUPS.includes(group));
     if (unknown !== undefined) throw new Error(`--only ${unknown}: there is no such group; there are ${GROUPS.join(', ')}`);
+    // Measuring takes minutes: better to learn now that the file cannot be written.
+    if (json !== undefined) writeFileSync(json, '[]\n');
     return { only, quick, json, check };
   } catch (error) {
     console.error(`${error.message}\nusage: npm run bench -- [--only GROUP]… [--quick] [--json FILE] [--check]`);
@@ -55,7 +57,8 @@ function native(groups) {
     const json = join(folder, 'rows.json');
     const args = [...groups.flatMap((group) => ['--only', group]), ...(options.quick ? ['--quick'] : []), '--json', json];
     const cargo = ['run', '--release', '--locked', '--quiet', '--package', 'async-bpf-bench', '--', ...args];
-    const { status } = spawnSync('cargo', cargo, { cwd: root, stdio: ['ignore', 2, 2] });
+    const { status, error } = spawnSync('cargo', cargo, { cwd: root, stdio: ['ignore', 2, 2] });
+    if (error) console.error(`cargo does not run: ${error.message}`);
     if (status !== 0) process.exit(status ?? 1);
     return JSON.parse(readFileSync(json, 'utf8'));
   } finally {

@@ -82,8 +82,8 @@ pub fn call<'env>(env: &'env Env, handle: u32, request: &[u8]) -> Result<Uint8Ar
     })
 }
 
-/// Makes one request that comes with memory: a SharedArrayBuffer in which a ring is created.
-#[napi(ts_args_type = "handle: number, request: Uint8Array, memory: SharedArrayBuffer | Uint8Array")]
+/// Makes one request that comes with memory, in which a ring is created: a Uint8Array over a SharedArrayBuffer.
+#[napi(ts_args_type = "handle: number, request: Uint8Array, memory: Uint8Array")]
 pub fn call_with_memory<'env>(env: &'env Env, handle: u32, request: &[u8], memory: SharedMemory) -> Result<Uint8ArraySlice<'env>> {
     reply(env, || {
         let request: MemoryRequest = wire::decode(request)?;

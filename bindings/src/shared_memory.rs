@@ -7,14 +7,15 @@ use napi::{
     check_status, sys,
 };
 use std::{
-    ffi::{CStr, c_void},
+    ffi::c_void,
     ptr::{NonNull, null_mut},
     thread::{self, ThreadId},
 };
 
-/// A SharedArrayBuffer, or what a Uint8Array covers of one. It stays alive with this, also when JavaScript forgets it.
+/// What a Uint8Array covers of a SharedArrayBuffer. It stays alive with this, also when JavaScript forgets it.
 ///
-/// An ArrayBuffer is refused: it can be transferred, and then its memory is gone.
+/// One over an ArrayBuffer is refused: that can be transferred, and then its memory is gone. A SharedArrayBuffer itself has no way into
+/// Node-API before Node 24.
 pub struct SharedMemory {
     start: NonNull<u8>,
     len: usize,
@@ -33,7 +34,7 @@ impl SharedMemory {
 
 impl TypeName for SharedMemory {
     fn type_name() -> &'static str {
-        "SharedArrayBuffer | Uint8Array"
+        "Uint8Array"
     }
 
     fn value_type() -> ValueType {
@@ -44,59 +45,27 @@ impl TypeName for SharedMemory {
 impl ValidateNapiValue for SharedMemory {}
 
 impl FromNapiValue for SharedMemory {
-    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
-        let refused = || Error::new(Status::InvalidArg, "the memory must be a SharedArrayBuffer or a Uint8Array over one");
-        // SAFETY: the environment and the value are those of a call that is under way, results go to variables that outlive the calls, and
-        // the type of each value is asked for before it is used as one.
+    unsafe fn from_napi_value(env: sys::napi_env, view: sys::napi_value) -> Result<Self> {
+        let refused = || Error::new(Status::InvalidArg, "the memory must be a Uint8Array over a SharedArrayBuffer");
+        let (mut kind, mut len, mut data, mut buffer) = (0, 0, null_mut::<c_void>(), null_mut());
+        // What backs a typed array is an ArrayBuffer or a SharedArrayBuffer. V8 is asked which, and not a constructor, of which every
+        // vm context has its own, and which scripts can replace.
+        let mut can_be_transferred = true;
+        // SAFETY: the environment and the value are those of a call that is under way, and results go to variables that outlive the calls. A
+        // value that is no typed array is refused.
         unsafe {
-            let mut is_view = false;
-            check_status!(sys::napi_is_typedarray(env, value, &mut is_view))?;
-            // Node-API before Node 24 knows shared memory only through a view.
-            let view = match is_view {
-                true => value,
-                false if is_shared(env, value)? => {
-                    let mut view = null_mut();
-                    check_status!(sys::napi_new_instance(env, global(env, c"Uint8Array")?, 1, &value, &mut view))?;
-                    view
-                }
-                false => return Err(refused()),
-            };
-            let (mut kind, mut len, mut data, mut buffer) = (0, 0, null_mut::<c_void>(), null_mut());
-            check_status!(sys::napi_get_typedarray_info(env, view, &mut kind, &mut len, &mut data, &mut buffer, null_mut()))?;
-            if kind != sys::TypedarrayType::uint8_array || !is_shared(env, buffer)? {
+            let status = sys::napi_get_typedarray_info(env, view, &mut kind, &mut len, &mut data, &mut buffer, null_mut());
+            if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
                 return Err(refused());
             }
-            let start = NonNull::new(data.cast()).ok_or_else(refused)?;
-            let mut reference = null_mut();
-            check_status!(sys::napi_create_reference(env, view, 1, &mut reference))?;
-            Ok(SharedMemory { start, len, owner: Reference { env, reference, thread: thread::current().id() } })
+            check_status!(sys::napi_is_arraybuffer(env, buffer, &mut can_be_transferred))?;
         }
+        let start = NonNull::new(data.cast()).filter(|_| !can_be_transferred).ok_or_else(refused)?;
+        let mut reference = null_mut();
+        // SAFETY: as above.
+        unsafe { check_status!(sys::napi_create_reference(env, view, 1, &mut reference))? };
+        Ok(SharedMemory { start, len, owner: Reference { env, reference, thread: thread::current().id() } })
     }
-}
-
-/// Whether `value` is a SharedArrayBuffer.
-///
-/// # Safety
-///
-/// Both belong to a call that is under way.
-unsafe fn is_shared(env: sys::napi_env, value: sys::napi_value) -> Result<bool> {
-    let mut is = false;
-    // SAFETY: the caller's promise.
-    unsafe { check_status!(sys::napi_instanceof(env, value, global(env, c"SharedArrayBuffer")?, &mut is))? };
-    Ok(is)
-}
-
-/// # Safety
-///
-/// It belongs to a call that is under way.
-unsafe fn global(env: sys::napi_env, name: &CStr) -> Result<sys::napi_value> {
-    let (mut global, mut value) = (null_mut(), null_mut());
-    // SAFETY: the caller's promise.
-    unsafe {
-        check_status!(sys::napi_get_global(env, &mut global))?;
-        check_status!(sys::napi_get_named_property(env, global, name.as_ptr(), &mut value))?;
-    }
-    Ok(value)
 }
 
 /// Keeps a value of JavaScript alive.

@@ -4,8 +4,8 @@
 /** Makes one request of an engine. */
 export declare function call(handle: number, request: Uint8Array): Uint8Array
 
-/** Makes one request that comes with memory: a SharedArrayBuffer in which a ring is created. */
-export declare function callWithMemory(handle: number, request: Uint8Array, memory: SharedArrayBuffer | Uint8Array): Uint8Array
+/** Makes one request that comes with memory, in which a ring is created: a Uint8Array over a SharedArrayBuffer. */
+export declare function callWithMemory(handle: number, request: Uint8Array, memory: Uint8Array): Uint8Array
 
 /** Drops an engine. Says whether there was one. */
 export declare function close(handle: number): boolean

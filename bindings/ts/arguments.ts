@@ -86,7 +86,19 @@ function toInteger(value: unknown): bigint | undefined {
 
 export function toBytes(value: unknown, argument: string): Uint8Array {
   if (!(value instanceof Uint8Array)) throw invalidArgument(argument, value, 'a Uint8Array');
+  if (value.length === 0 && !hasMemory(value))
+    throw invalidArgument(argument, value, 'a Uint8Array whose buffer was not transferred or shrunk');
   return value;
+}
+
+/** Whether an empty array is really empty. Node 20 tells only by refusing to look at one that is not. */
+function hasMemory(bytes: Uint8Array): boolean {
+  try {
+    bytes.keys();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function toBoolean(value: unknown, argument: string): boolean {

@@ -32,7 +32,7 @@ export class Connection {
 
   /** Makes a request that comes with memory, in which the addon creates a ring. */
   requestWithMemory(request: Writer, memory: SharedArrayBuffer): Reader {
-    return Reader.reply(addon.callWithMemory(this.assertOpen(), request.finish(), memory));
+    return Reader.reply(addon.callWithMemory(this.assertOpen(), request.finish(), new Uint8Array(memory)));
   }
 
   /** Makes a call and returns its value: the id of what it created, the length of what it read, else 0. */

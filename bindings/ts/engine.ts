@@ -177,7 +177,8 @@ export class AsyncBpfEngine {
    * What happens in slots from now on, as an async iterable: each outcome, and after those of a slot the slot itself.
    *
    * Memory is bounded: a reader that falls behind by `capacity` bytes gets a `gap`, which says how many events it has missed. The stream
-   * ends when `signal` aborts, when the loop over it is left, and, after what happened before, when the engine is closed. Throws
+   * ends when `signal` aborts, when the loop over it is left, and, after what happened before, when the engine is closed. Until then the
+   * engine writes it, whether somebody reads it or not: end one that is not wanted any more by `signal` or `return()`. Throws
    * INVALID_ARGUMENT.
    *
    * ```ts

@@ -2,9 +2,10 @@
 
 import type { Connection } from './connection.js';
 import { AsyncBpfError, invalidArgument } from './errors.js';
+import { queueMemory } from './host-ring.js';
 import * as replies from './replies.js';
 import { MAX_CAPACITY } from './ring-layout.js';
-import { RingReader, ringMemoryLength } from './shared-ring.js';
+import { RingReader } from './shared-ring.js';
 import type { EngineEvent, EventOptions } from './types.js';
 import { MemoryRequest, Reader, Request, Writer } from './wire.js';
 
@@ -75,7 +76,8 @@ class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
     this.#onEnd = onEnd;
     this.#signal = signal;
     if (signal?.aborted) return;
-    const memory = new SharedArrayBuffer(ringMemoryLength(capacity));
+    const memory = queueMemory(capacity);
+    if (!memory) throw invalidArgument('capacity', capacity, 'as many bytes as there is memory for');
     this.#id = connection.requestWithMemory(Writer.request(MemoryRequest.Listen).u32(capacity), memory).u32();
     this.#reader = new RingReader(memory);
     signal?.addEventListener('abort', this.#stop, { once: true });

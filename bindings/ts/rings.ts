@@ -88,8 +88,16 @@ export class Rings {
     const ring = this.#sharedRing(ringId);
     if (!ring) return this.#drainByCall(ringId, limit);
     const entries: RingEntry[] = [];
-    this.#reading(ringId, () => ring.forEach(limit, ({ sequence, slot, data }) => entries.push({ sequence, slot, data })));
-    return entries;
+    const take = ({ sequence, slot, data }: RingEntryView) => entries.push({ sequence, slot, data });
+    return this.#reading(ringId, () => {
+      try {
+        ring.forEach(limit, take);
+      } catch (error) {
+        // What was taken before counts as read: it must get to the caller. The next read says what is wrong.
+        if (entries.length === 0 || !AsyncBpfError.is(error, 'CORRUPT_STATE')) throw error;
+      }
+      return entries;
+    });
   }
 
   /**
@@ -166,6 +174,7 @@ export class Rings {
     const capacity = queueCapacity(Number(this.get(id)!.capacity));
     const memory = queueMemory(capacity);
     if (!memory) return;
+    this.#forgetDestroyed();
     this.#connection.requestWithMemory(Writer.request(MemoryRequest.SetOutlet).u64(id).u32(capacity), memory);
     this.#shared.set(id, new HostRing(memory));
   }
@@ -175,8 +184,19 @@ export class Rings {
     this.#connection.assertOpen();
     const ring = this.#shared.get(id);
     if (!ring?.isClosed) return ring;
-    this.#shared.delete(id);
+    this.#unshare(id);
     return undefined;
+  }
+
+  /** Has the engine take back what it has written: calls read the buffer from now on. */
+  #unshare(id: bigint): void {
+    this.#shared.delete(id);
+    this.#connection.request(Writer.request(Request.RemoveOutlet).u64(id));
+  }
+
+  /** Programs destroy buffers too, and nobody may ever read those again: without this, their memory would stay. */
+  #forgetDestroyed(): void {
+    for (const [id, ring] of this.#shared) if (ring.isClosed && !this.get(id)) this.#shared.delete(id);
   }
 
   /** Runs what reads a shared buffer; on memory that makes no sense, the engine takes its entries back. */
@@ -184,9 +204,7 @@ export class Rings {
     try {
       return read();
     } catch (error) {
-      if (AsyncBpfError.is(error, 'CORRUPT_STATE') && this.#shared.delete(id)) {
-        this.#connection.request(Writer.request(Request.RemoveOutlet).u64(id));
-      }
+      if (AsyncBpfError.is(error, 'CORRUPT_STATE') && this.#shared.has(id)) this.#unshare(id);
       throw error;
     }
   }

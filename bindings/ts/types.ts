@@ -209,7 +209,7 @@ export interface RingEntryView extends RingEntry {
   readonly sequence: bigint;
   readonly slot: bigint;
   readonly data: Uint8Array;
-  /** Holds the data from `start` to `end`, and other things besides. */
+  /** Holds the data from `start` to `end`, and other things besides: not to be written. */
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;

@@ -50,6 +50,8 @@ impl Outlet {
     /// The same, once it counts.
     pub fn sample(&mut self) -> Option<u64> {
         let cursor = self.cursor()?;
+        // Says again where the tail is: were it spoilt, a full ring buffer would never be read, as nothing new is put in.
+        self.producer.reopen();
         self.ends.drain(..(cursor - self.first()) as usize);
         Some(cursor)
     }
@@ -63,6 +65,13 @@ impl Outlet {
     /// The sequence number of the entry that `ends` begins with.
     fn first(&self) -> u64 {
         self.next - self.ends.len() as u64
+    }
+}
+
+impl Drop for Outlet {
+    /// Also when the whole engine is dropped: who reads would wait for ever.
+    fn drop(&mut self) {
+        self.producer.close();
     }
 }
 

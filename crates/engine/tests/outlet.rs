@@ -158,6 +158,16 @@ fn an_outlet_ends_with_its_buffer() {
 }
 
 #[test]
+fn an_outlet_ends_with_its_engine() {
+    let mut engine = engine();
+    let id = ring(&mut engine, 256, RingReader::Host);
+    let mut consumer = outlet(&mut engine, id, 512);
+    engine.call(OWNER, push(id, &[1])).unwrap();
+    drop(engine);
+    assert!(read(&mut consumer, 9).len() == 1 && consumer.is_finished());
+}
+
+#[test]
 fn an_entry_that_the_outlet_can_never_hold_is_read_by_calls() {
     let mut engine = engine();
     let id = ring(&mut engine, 256, RingReader::Host);
