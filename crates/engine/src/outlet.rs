@@ -1,8 +1,8 @@
 //! The outlet of a ring buffer that the host reads: a queue in memory that the host has, so that reading takes no call.
 //!
 //! Each entry becomes one record: its sequence number and its slot, each a little-endian `u64`, then its data. It costs there what it costs
-//! in the ring buffer. Entries stay in the ring buffer as well until a slot samples how far the host has read: nothing that the host does
-//! to the memory can lose one, or be noticed by a program before the next slot.
+//! in the ring buffer. Entries stay in the ring buffer as well until a slot samples how far the host has read: what spoils
+//! the memory loses none that the host did not say it had read, and nothing that the host does is noticed by a program before the next slot.
 
 use crate::RingEntry;
 use async_bpf_ring::{
