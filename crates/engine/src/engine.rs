@@ -709,7 +709,9 @@ impl Engine {
 
     /// Makes what was done so far the state from which the engine starts.
     pub fn seal_genesis(&mut self) {
+        self.accounts.apply_updates();
         self.accounts.take_touched();
+        self.watchers.drop_baselines();
         self.seal();
     }
 

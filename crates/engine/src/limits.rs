@@ -48,6 +48,11 @@ macro_rules! limits {
                 }
                 Ok(())
             }
+
+            fn check_ranges(&self) -> Result<(), Error> {
+                $(checked($key, self.$field, $min, $max)?;)*
+                Ok(())
+            }
         }
     };
 }
@@ -74,8 +79,9 @@ limits! {
 }
 
 impl Limits {
-    /// Refuses combinations that would make a call impossible to satisfy.
+    /// Refuses values outside the hard ranges, and combinations that would make a call impossible to satisfy.
     pub fn validate(&self) -> Result<(), Error> {
+        self.check_ranges()?;
         if self.min_timer_slots > self.max_timer_slots {
             return Err(Error::invalid("minTimerSlots", self.min_timer_slots, format!("at most maxTimerSlots, which is {}", self.max_timer_slots)));
         }

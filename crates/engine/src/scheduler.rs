@@ -50,9 +50,12 @@ impl Rank {
         (u64::from(self.priority) + self.raised(slot)).min(LEVELS as u64 - 1) as usize
     }
 
-    /// The first slot in which its level is above that in `slot`.
+    /// The first slot in which its level is above that in `slot`, if there is one before slots end.
     fn next_raise(&self, slot: u64) -> Option<u64> {
-        (self.level(slot) < LEVELS - 1).then(|| self.queued_slot.saturating_add((self.raised(slot) + 1) * AGING_SLOTS))
+        if self.level(slot) == LEVELS - 1 {
+            return None;
+        }
+        self.queued_slot.checked_add((self.raised(slot) + 1) * AGING_SLOTS)
     }
 
     fn raised(&self, slot: u64) -> u64 {

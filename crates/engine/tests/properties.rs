@@ -228,6 +228,7 @@ fn limits_have_hard_ranges() {
         limits.set(key, value).unwrap();
         assert!(limits.validate().is_err(), "{key}");
     }
+    assert!(Limits { max_timer_slots: 1 << 40, ..Limits::default() }.validate().is_err(), "beyond the hard range");
 }
 
 #[test]

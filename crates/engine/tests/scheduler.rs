@@ -155,6 +155,14 @@ fn deadlines_order_tasks_of_one_level_across_aging() {
 }
 
 #[test]
+fn a_task_that_would_rise_after_the_last_slot_runs_in_it() {
+    let mut scheduler = Scheduler::default();
+    scheduler.push(rank(1, 0, Some(u64::MAX), u64::MAX - 10), 1);
+    scheduler.begin_slot(u64::MAX - 10);
+    assert_eq!(taken(&mut scheduler, u64::MAX), [1]);
+}
+
+#[test]
 fn cancelled_tasks_that_are_never_reached_take_no_memory() {
     let mut scheduler = Scheduler::default();
     for slot in 1..1_000u64 {

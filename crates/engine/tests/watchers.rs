@@ -22,6 +22,21 @@ fn fires(trigger: &Trigger, old: Option<Account>, new: Option<Account>) -> bool 
 }
 
 #[test]
+fn what_is_done_before_the_genesis_is_sealed_fires_nothing() {
+    let mut engine = engine();
+    engine.set_account(ACCOUNT, Some(account(1, &value(1)))).unwrap();
+    watch(&mut engine, Trigger::AnyChange);
+    engine.update_accounts(vec![AccountUpdate { address: Address([101; 32]), ..update(5, &value(5)) }]).unwrap();
+    engine.seal_genesis();
+    assert_eq!(engine.account(&Address([101; 32])).unwrap().lamports, 5);
+    engine.set_account(STRANGER, Some(account(3, &[]))).unwrap();
+    assert_eq!(slot(&mut engine, 1, &idle).watchers_triggered, 0);
+    assert_eq!(engine.account(&STRANGER).unwrap().lamports, 3);
+    engine.set_account(ACCOUNT, Some(account(2, &value(1)))).unwrap();
+    assert_eq!(slot(&mut engine, 2, &idle).watchers_triggered, 1);
+}
+
+#[test]
 fn each_trigger_looks_at_its_part() {
     let base = account(5, &[1, 2]);
     let lamports = Account { lamports: 6, ..base.clone() };

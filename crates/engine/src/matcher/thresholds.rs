@@ -36,6 +36,7 @@ impl Thresholds {
     pub fn insert(&mut self, threshold: i64, id: u64) -> bool {
         let entry = (threshold, id);
         let at = self.leaf_of(entry);
+        let is_last = at + 1 == self.leaves.len();
         let Some(leaf) = self.leaves.get_mut(at) else {
             self.put_leaf(at, vec![entry]);
             return true;
@@ -44,7 +45,7 @@ impl Thresholds {
         if leaf.len() < LEAF {
             leaf.insert(index, entry);
             self.firsts[at] = leaf[0];
-        } else if index == LEAF {
+        } else if index == LEAF && is_last {
             // What comes in ascending order fills its leaves.
             self.put_leaf(at + 1, vec![entry]);
         } else {
@@ -176,6 +177,17 @@ mod tests {
         assert!(thresholds.leaves.iter().all(|leaf| leaf.len() <= LEAF && leaf.capacity() <= 2 * LEAF.min(4 * leaf.len())));
         assert!(thresholds.leaves.windows(2).all(|pair| pair[0].len() + pair[1].len() > LEAF / 2));
         assert!(thresholds.leaves.capacity() <= 4 * thresholds.leaves.len().max(4));
+    }
+
+    #[test]
+    fn whatever_the_order_leaves_are_not_small() {
+        let ascending = (0..LEAF as i64).chain(10_000..20_000);
+        let descending = (0..LEAF as i64).chain((10_000..20_000).rev());
+        for order in [ascending.collect::<Vec<_>>(), descending.collect()] {
+            let mut thresholds = Thresholds::default();
+            order.iter().for_each(|threshold| assert!(thresholds.insert(*threshold, 1)));
+            check(&thresholds, &order.into_iter().map(|threshold| (threshold, 1)).collect());
+        }
     }
 
     proptest! {
