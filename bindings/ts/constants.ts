@@ -99,7 +99,7 @@ export interface Limits {
   maxScheduledTasks: number;
   /** Slots from now to the nearest trigger slot, and the shortest period (MIN_TIMER_SLOTS): default 1, in [1, 1000000]. */
   minTimerSlots: number;
-  /** Slots from now to the farthest trigger slot, and the longest period (MAX_TIMER_SLOTS): default 1000000, in [1, 1000000000]. */
+  /** Slots from now to the farthest trigger slot, and the longest period; each 65,536 slots in which a timer waits take 264 KiB (MAX_TIMER_SLOTS): default 1000000, in [1, 1000000000]. */
   maxTimerSlots: number;
   /** Ring buffers of one program (MAX_RING_BUFFERS_PER_PROGRAM): default 8, in [0, 65536]. */
   maxRingBuffersPerProgram: number;

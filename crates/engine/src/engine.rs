@@ -390,10 +390,9 @@ impl Engine {
     }
 
     fn match_watchers(&mut self, parallel: &dyn ForEach, report: &mut SlotReport) {
-        for id in self.watchers.waiting() {
-            if self.room() == 0 {
-                break;
-            }
+        while self.room() > 0
+            && let Some(id) = self.watchers.first_waiting()
+        {
             let waiting = self.watchers.update(id, |watcher| watcher.waiting.take()).expect("it waits");
             self.queue_trigger(id, waiting.due_slot, waiting.count, waiting.values);
         }

@@ -66,7 +66,7 @@ limits! {
     max_watchers_per_program, "maxWatchersPerProgram", "MAX_WATCHERS_PER_PROGRAM", 32, 0..=1_000_000, "watchers of one program";
     max_scheduled_tasks, "maxScheduledTasks", "MAX_SCHEDULED_TASKS", 1_024, 1..=16_777_216, "pending tasks, engine-wide";
     min_timer_slots, "minTimerSlots", "MIN_TIMER_SLOTS", 1, 1..=1_000_000, "slots from now to the nearest trigger slot, and the shortest period";
-    max_timer_slots, "maxTimerSlots", "MAX_TIMER_SLOTS", 1_000_000, 1..=1_000_000_000, "slots from now to the farthest trigger slot, and the longest period";
+    max_timer_slots, "maxTimerSlots", "MAX_TIMER_SLOTS", 1_000_000, 1..=1_000_000_000, "slots from now to the farthest trigger slot, and the longest period; each 65,536 slots in which a timer waits take 264 KiB";
     max_ring_buffers_per_program, "maxRingBuffersPerProgram", "MAX_RING_BUFFERS_PER_PROGRAM", 8, 0..=65_536, "ring buffers of one program";
     min_ring_buffer_size, "minRingBufferSize", "MIN_RING_BUFFER_SIZE", 64, 32..=1_048_576, "bytes of the smallest ring buffer";
     default_ring_buffer_size, "defaultRingBufferSize", "DEFAULT_RING_BUFFER_SIZE", 4_096, 32..=1_073_741_824, "bytes of a ring buffer created without a size";

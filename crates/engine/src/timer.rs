@@ -354,7 +354,7 @@ impl Timers {
         timers.map(|timer| timer.map(|timer| &*timer.spec.callback))
     }
 
-    /// Takes out what is due at `slot`, by (trigger slot, id). A timer that is not put again must be left to [`Timers::wait`].
+    /// Takes out what is due at `slot`, by (trigger slot, id). A timer that is not changed must be left to [`Timers::wait`].
     pub fn take_due(&mut self, slot: u64) -> Vec<(u64, u64)> {
         // What is overdue was due before anything in the wheel.
         let mut due: Vec<_> = std::mem::take(&mut self.overdue).into_iter().collect();

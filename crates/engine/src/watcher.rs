@@ -212,9 +212,9 @@ impl Watchers {
         }
     }
 
-    /// Ids of the watchers whose trigger waits for room, first come first.
-    pub fn waiting(&self) -> Vec<u64> {
-        self.waiting.values().copied().collect()
+    /// The watcher whose trigger has waited for room longest.
+    pub fn first_waiting(&self) -> Option<u64> {
+        self.waiting.first_key_value().map(|(_, id)| *id)
     }
 
     pub fn next_waiting_order(&self) -> u64 {

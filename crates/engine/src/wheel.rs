@@ -23,6 +23,9 @@ use std::hint::black_box;
 pub const MAX_HORIZON: u64 = (1 << 30) - 1;
 
 const PAGE_SLOTS: usize = 1 << 16;
+
+/// Empty pages that are kept: as many as a million slots have, so that a wheel of that size allocates nothing once it is warm.
+const SPARE_PAGES: usize = 16;
 const WORD_BITS: usize = 64;
 
 /// Ids of one chunk, which has 48 bytes with four. With more, most of the memory would be empty if slots have a timer or two.
@@ -53,7 +56,7 @@ pub struct OutOfRange {
     pub max: u64,
 }
 
-/// Bytes that a wheel holds, by what they grow with. Neither part shrinks.
+/// Bytes that a wheel holds, by what they grow with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// For slots: 4.125 bytes for each one of the pages that were in use at the same time, and a list of the pages.
@@ -237,7 +240,15 @@ impl Wheel {
             self.chunks.drain(newest(page, bit), slot, due);
         }
         if page.count == 0 {
-            self.spare_pages.extend(self.pages[number].take());
+            self.put_back(number);
+        }
+    }
+
+    /// Keeps an empty page for the next one that is needed, unless there are enough.
+    fn put_back(&mut self, number: usize) {
+        let page = self.pages[number].take();
+        if self.spare_pages.len() < SPARE_PAGES {
+            self.spare_pages.extend(page);
         }
     }
 
@@ -255,7 +266,7 @@ impl Wheel {
             if older != NONE {
                 page.heads[at] = older * CELLS + CELLS - 1;
             } else if page.vacate(at) {
-                self.spare_pages.extend(self.pages[number].take());
+                self.put_back(number);
             }
         }
         self.chunks.give_back(index);

@@ -17,12 +17,15 @@ mod thresholds;
 
 pub use change::Change;
 
-use crate::{Address, AddressHasher, Keyed, Trigger};
+use crate::{
+    Address, AddressHasher, Keyed, Trigger,
+    ahead::{self, GROUP},
+};
 use change::Comparison;
 use check::{Check, Test};
 use groups::Groups;
 use hashbrown::{HashTable, hash_table::Entry};
-use std::{fmt, hint::black_box, mem, sync::Mutex};
+use std::{fmt, mem, sync::Mutex};
 
 /// From how many changes on [`Matcher::matches_in_parts`] makes parts: two, at least. To wake a thread takes some 35 microseconds, which is as long
 /// as a few hundred changes of accounts that are in no cache. Up to 1,024 changes two threads of rayon were no faster than one, on a machine whose
@@ -31,9 +34,6 @@ pub const PARALLEL_FROM: usize = 2_048;
 
 /// Changes of a part.
 const PART: usize = 1_024;
-
-/// Changes that go through the passes together: about as many as the cache misses that a core has under way at a time.
-const GROUP: usize = 16;
 
 /// From how many watchers of an account on they are grouped.
 const MANY: usize = 9;
@@ -182,7 +182,7 @@ impl Matcher {
         let watched = || watched[..count].iter().flatten();
         // Reads where the data is, for the sake of the loads alone.
         let states = watched().filter(|(_, record, _)| record.watchers.read_data()).flat_map(|(_, _, change)| [change.old, change.new]);
-        black_box(states.flatten().fold(0, |all, account| all ^ account.data.len()));
+        ahead::read(states.flatten(), |account| account.data.len() as u64);
         for (index, record, change) in watched() {
             record.watchers.fire(first + index, &mut Comparison::new(change), fired);
         }
