@@ -56,8 +56,8 @@ impl World {
         let limits = Limits {
             max_scheduled_tasks: 1 << 20,
             slot_compute_limit: 1_000_000_000_000,
-            max_timers_per_program: 1 << 20,
-            max_watchers_per_program: 1 << 20,
+            max_timers_per_program: 1_000_000,
+            max_watchers_per_program: 1_000_000,
             ..Limits::default()
         };
         let mut engine = Engine::new(Config { limits, start_slot: 0, start_timestamp: 0 }).expect("valid limits");
