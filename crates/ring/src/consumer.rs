@@ -51,7 +51,8 @@ impl<M: Mode> Consumer<M> {
 
     /// Hands up to `limit` records to `each`, oldest first, and returns how many there were.
     ///
-    /// Their space is given back in batches, also when `each` panics: the record that it panicked on is gone.
+    /// Their space is given back at the end, at once: every time it is, cache lines that producers are about to write change sides. Whoever
+    /// takes long over a record sets a `limit` that producers can wait for. When `each` panics, the record that it panicked on is gone.
     ///
     /// # Errors
     ///
@@ -59,15 +60,9 @@ impl<M: Mode> Consumer<M> {
     #[inline]
     pub fn drain(&mut self, limit: usize, mut each: impl FnMut(Record<'_>)) -> Result<usize, Corrupt> {
         let mut batch = Batch::new(self);
-        let stride = batch.view.words() / RELEASES_PER_LAP;
-        let mut release_at = batch.at + stride;
         for count in 0..limit {
             let Some(found) = batch.next()? else { return Ok(count) };
             batch.look_at(found, &mut each);
-            if batch.at >= release_at {
-                batch.release();
-                release_at = batch.at + stride;
-            }
         }
         Ok(limit)
     }
@@ -125,13 +120,16 @@ impl<M: Mode> Consumer<M> {
         self.ring.capacity()
     }
 
-    /// Waits for a moment if little is there, to be called when nothing could be read.
+    /// Waits for a moment, or until an eighth of the ring is full, to be called when nothing could be read.
     ///
     /// A consumer that looks again at once takes away the cache line that a producer is about to write, for every record anew; one that
-    /// lets some records come in reads them at the price of one. A ring that is an eighth full needs no rest.
+    /// lets some records come in reads them at the price of one.
     pub fn back_off(&self) {
-        if self.used() < self.capacity() / 8 {
-            (0..64).for_each(|_| spin_loop());
+        for _ in 0..8 {
+            if self.used() >= self.capacity() / 8 {
+                return;
+            }
+            (0..8).for_each(|_| spin_loop());
         }
     }
 
@@ -148,9 +146,6 @@ impl<M: Mode> Consumer<M> {
         self.ring.head().store(stored(at), Release); // ORD(drain:B) pairs with ORD(push:A)
     }
 }
-
-/// How often a long drain gives space back while the data wraps around once: producers need not wait for its end.
-const RELEASES_PER_LAP: u64 = 8;
 
 /// A record whose header was read and checked.
 #[derive(Clone, Copy)]
@@ -223,15 +218,6 @@ impl<'a, M: Mode> Batch<'a, M> {
         // A model has a copy of them.
         #[allow(clippy::needless_borrow)]
         each(Record { position, kind, bytes: &bytes });
-    }
-
-    /// Gives back what was read.
-    #[inline]
-    fn release(&mut self) {
-        self.consumer.release(self.at);
-        if !M::PUBLISHED_BY_TAIL {
-            self.end = self.at + self.view.words();
-        }
     }
 }
 

