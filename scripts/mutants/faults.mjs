@@ -37,7 +37,12 @@ const FAULTS = {
       'self.queue_trigger(id, waiting.due_slot,',
       'self.queue_trigger(id, self.meta.slot,',
     ],
-    ['baseline-not-reset', 'a baseline outlives its slot', '        self.watchers.drop_baselines();\n', ''],
+    [
+      'baseline-not-reset',
+      'a baseline outlives its slot',
+      '        self.watchers.drop_baselines();\n        // What only',
+      '        // What only',
+    ],
     [
       'baseline-not-taken',
       'a watcher sees what changed before it was created',
