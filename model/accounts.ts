@@ -11,7 +11,7 @@ export interface Account {
 }
 
 export const SYSTEM_PROGRAM = '11111111111111111111111111111111';
-/** An account's data lies in memory that is so much longer; what is written there is dropped. */
+/** An account's data lies in memory that is so much longer; what is written there counts if the program makes the data longer afterwards. */
 export const SPARE_DATA = 10_240;
 export const MAX_ACCOUNT_DATA = 10 * 1024 * 1024;
 
@@ -57,6 +57,8 @@ export interface AccountView extends Meta {
   readonly executable: boolean;
   lamports: bigint;
   data: Uint8Array;
+  /** What the program has written behind the data; the rest there is zeroes. */
+  spare?: Uint8Array;
 }
 
 type Accounts = Map<string, Account>;
@@ -87,7 +89,10 @@ export function isDataForbidden(view: AccountView, programId: string, accounts: 
 export function refresh(view: AccountView, accounts: Accounts, data: boolean): void {
   const now = accounts.get(view.address) ?? ABSENT;
   view.lamports = now.lamports;
-  if (data) view.data = now.data.slice();
+  if (data) {
+    if (view.data.length !== now.data.length) delete view.spare;
+    view.data = now.data.slice();
+  }
 }
 
 /** Takes over what a program has changed in an account. */

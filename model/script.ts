@@ -204,8 +204,9 @@ class Script {
     // Data that the program may not change is mapped read-only: writing what is there already fails, too.
     const isMapped = mayChangeData(account, this.#frame.programId) && end <= size + BigInt(SPARE_DATA);
     if (!isMapped || !this.#frame.memory.has(address, length)) throw new Failure('access violation', undefined, true);
-    const bytes = this.#frame.memory.read(address, length);
-    if (offset < size) account.data.set(bytes.subarray(0, Number(size - offset)), Number(offset));
+    const memory = wholeMemory(account, Number(end));
+    memory.set(this.#frame.memory.read(address, length), Number(offset));
+    setLength(account, memory, account.data.length);
   }
 
   #resize(words: readonly bigint[]): void {
@@ -213,9 +214,7 @@ class Script {
     const account = this.#frame.accounts[Number(index)] ?? this.#frame.fail(ACCOUNT_INDEX);
     const size = account.data.length;
     if (length > BigInt(size + SPARE_DATA)) throw new Failure('account data too long');
-    const data = new Uint8Array(Number(length));
-    data.set(account.data.subarray(0, data.length));
-    account.data = data;
+    setLength(account, wholeMemory(account, Number(length)), Number(length));
     this.#answerValue(0n, 0n);
   }
 
@@ -241,6 +240,19 @@ class Script {
     memory.write(SCRATCH, this.#frame.returnData);
     this.#answerBytes(this.#frame.returnData);
   }
+}
+
+/** An account's data and what lies behind it, `length` bytes at least. */
+function wholeMemory({ data, spare = new Uint8Array() }: AccountView, length: number): Uint8Array {
+  const memory = new Uint8Array(Math.max(length, data.length + spare.length));
+  memory.set(data);
+  memory.set(spare, data.length);
+  return memory;
+}
+
+function setLength(account: AccountView, memory: Uint8Array, length: number): void {
+  account.data = memory.slice(0, length);
+  account.spare = memory.slice(length);
 }
 
 function toBytes(words: readonly bigint[]): Uint8Array {

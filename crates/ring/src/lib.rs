@@ -57,6 +57,8 @@
 //! - The header is in the record, so a record of 56 bytes moves between processors as one cache line. Stamps beside the data are a second
 //!   line for each record, which costs more than the zeroing that headers in the data make necessary.
 //! - A claim is a compare-and-swap and not an addition: the claimer must know whether a pad is needed before it takes anything.
+//! - What a push waits for is the consumer's last access to the lines that it writes. So a producer asks for lines of later records as it writes one,
+//!   and a consumer that finds nothing rests until an eighth of the ring is full, for a moment at most.
 //! - The design follows Agrona's ManyToOneRingBuffer; reserve, commit, discard and the policies of waking follow the BPF ring buffer of Linux.
 //!
 //! # How it was checked
