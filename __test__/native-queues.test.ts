@@ -143,9 +143,11 @@ describe('an environment ends cleanly', () => {
       (async () => {
         for (let n = 0; n < 6; n++) {
           const worker = new Worker(PRELUDE + source, { eval: true, argv: n % 2 ? ['stay'] : [] });
+          // It may be over as soon as its message is here.
+          const exited = new Promise((resolve) => worker.once('exit', resolve));
           await new Promise((resolve) => worker.once('message', resolve));
           if (n % 2) await worker.terminate();
-          else await new Promise((resolve) => worker.once('exit', resolve));
+          await exited;
         }
         console.log('over');
       })();`;
