@@ -63,7 +63,7 @@ pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env
         for (key, value) in limits {
             engine.limits.set(&key, value)?;
         }
-        let svm = Svm::new(SvmConfig { engine, workers: workers as usize })?;
+        let svm = Svm::new(SvmConfig { engine, workers: workers as usize, ..SvmConfig::default() })?;
         let handle = ENGINES.with_borrow_mut(|all| {
             all.last_handle += 1;
             all.engines.insert(all.last_handle, Box::new(Host { svm, listeners: Listeners::default() }));

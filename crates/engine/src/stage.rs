@@ -125,6 +125,12 @@ impl<'a> Stage<'a> {
         result
     }
 
+    /// Forgets every call, for an invocation that begins again.
+    pub fn restart(&mut self) {
+        let Staged { version, pending_tasks, .. } = self.staged;
+        self.staged = Staged { version, pending_tasks, ..Staged::default() };
+    }
+
     /// Everything this invocation wants, to be applied if it succeeds.
     pub fn finish(self) -> Staged {
         self.staged

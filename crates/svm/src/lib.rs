@@ -7,18 +7,28 @@ mod parallel;
 mod runtime;
 
 pub use async_bpf_engine::*;
-pub use runtime::LoadError;
+pub use runtime::{Executor, LoadError};
 
 use parallel::{MAX_GROUP, Workers};
 use runtime::{Runtime, SlotEnvironment};
 
 /// What an [`Svm`] is created with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SvmConfig {
     /// The engine.
     pub engine: Config,
     /// Threads that run callbacks; with 1, the calling thread runs them itself. Results do not depend on it.
     pub workers: usize,
+    /// What runs programs. Results do not depend on it.
+    pub executor: Executor,
+    /// Whether outcomes have what was logged. That costs up to a third of a small callback; failures say what went wrong without it.
+    pub logs: bool,
+}
+
+impl Default for SvmConfig {
+    fn default() -> Self {
+        SvmConfig { engine: Config::default(), workers: 1, executor: Executor::default(), logs: true }
+    }
 }
 
 /// The most worker threads.
@@ -55,7 +65,7 @@ impl Svm {
             });
         }
         let mut engine = Engine::new(config.engine)?;
-        let runtime = Runtime::new();
+        let runtime = Runtime::new(config.executor, config.logs);
         for (address, account) in runtime::builtin_accounts() {
             engine.set_account(address, Some(account))?;
         }

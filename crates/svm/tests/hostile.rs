@@ -309,7 +309,7 @@ impl<'t> Life<'t> {
         }
         let start_slot = dice.pick(&[0, 0, 1 << 32, (1 << 63) - 30, u64::MAX - 200]);
         let engine = Config { limits: limits.clone(), start_slot, start_timestamp: 1_700_000_000 };
-        let mut svm = Svm::new(SvmConfig { engine, workers: dice.pick(&[1, 1, 1, 2]) }).unwrap();
+        let mut svm = Svm::new(SvmConfig { engine, workers: dice.pick(&[1, 1, 1, 2]), ..SvmConfig::default() }).unwrap();
         PROGRAMS.into_iter().for_each(|address| svm.add_program(address, program).unwrap());
         for n in 1..=ACCOUNTS {
             let owner = if n % 2 == 1 { PROGRAMS[0] } else { key(99) };

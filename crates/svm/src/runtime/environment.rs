@@ -1,6 +1,6 @@
 //! The features of the runtime, and the environment in which programs are compiled and run.
 
-use super::syscalls;
+use super::{entrypoint::Entrypoint, syscalls};
 use solana_program_runtime::{
     execution_budget::{SVMTransactionExecutionBudget, SVMTransactionExecutionCost},
     loaded_programs::{ProgramRuntimeEnvironment, ProgramRuntimeEnvironments},
@@ -61,7 +61,7 @@ fn with_async_syscalls(features: &SVMFeatureSet, budget: &SVMTransactionExecutio
 
 /// The programs that are part of the runtime: the loaders, which run other programs, and the system program.
 pub(crate) fn builtins() -> HashMap<Pubkey, Arc<ProgramCacheEntry>> {
-    let loader = solana_bpf_loader_program::Entrypoint::register;
+    let loader = Entrypoint::register;
     let system = solana_system_program::system_processor::Entrypoint::register;
     [
         (bpf_loader::ID, ProgramCacheEntry::new_builtin(0, 0, loader)),

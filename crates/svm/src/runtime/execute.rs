@@ -1,9 +1,10 @@
-//! One invocation, by the runtime's stock path.
+//! One invocation: from a task to what it would change.
 
 use super::{
-    Runtime,
+    Executor, Runtime,
     accounts::{address, from_shared, pubkey, to_shared},
     frame::{self, Frame},
+    lean,
     sysvars::SlotEnvironment,
 };
 use crate::{Changes, Engine, ErrorCode, Execution, Failure, Stage, Staged, Task};
@@ -13,6 +14,7 @@ use solana_instruction_error::InstructionError;
 use solana_program_runtime::{
     execution_budget::SVMTransactionExecutionBudget,
     invoke_context::{EnvironmentConfig, InvokeContext},
+    solana_sbpf::vm::ContextObject,
 };
 use solana_pubkey::Pubkey;
 use solana_rent::Rent;
@@ -26,9 +28,8 @@ use solana_transaction_context::{
 };
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    rc::Rc,
 };
 
 /// Bytes of log that are kept of one invocation, as on a cluster.
@@ -43,8 +44,18 @@ impl InvokeContextCallback for NoStake {}
 impl Runtime {
     /// Runs a task against the accounts as they are. Nothing is changed; what it would change is returned.
     pub fn execute(&self, engine: &Engine, slot: &SlotEnvironment, task: &Task, stage: Stage<'_>) -> Execution {
-        let mut frame = Frame { stage, task, last_errors: BTreeMap::new() };
-        let ran = catch_unwind(AssertUnwindSafe(|| self.run(engine, slot, task, &mut frame)));
+        let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor: self.executor, repeat: false, fault: None };
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let ran = self.run(engine, slot, task, &mut frame);
+            if !frame.repeat {
+                return ran;
+            }
+            frame.executor = Executor::Stock;
+            frame.fault = None;
+            frame.last_errors.clear();
+            frame.stage.restart();
+            self.run(engine, slot, task, &mut frame)
+        }));
         clear_mmx();
         let (units_consumed, logs, result, staged) = match ran {
             Ok((units_consumed, logs, result)) => (units_consumed, logs, result, frame.stage.finish()),
@@ -60,39 +71,31 @@ impl Runtime {
     fn run(&self, engine: &Engine, slot: &SlotEnvironment, task: &Task, frame: &mut Frame<'_>) -> (u64, Vec<String>, Result<Changes, Failure>) {
         let callback = &*task.callback;
         let program = pubkey(&callback.program);
+        let load = |key: &Pubkey| slot.get(key).cloned().or_else(|| engine.account(&address(key)).map(to_shared)).unwrap_or_default();
+        // A transaction has each account once, with one pair of flags, whatever its instructions say at each mention.
         let mut accounts: Vec<(Pubkey, AccountSharedData)> = Vec::with_capacity(callback.accounts.len() + 1);
-        let mut index_of: HashMap<Pubkey, u16> = HashMap::with_capacity(callback.accounts.len() + 1);
-        let mut load = |key: Pubkey| {
-            *index_of.entry(key).or_insert_with(|| {
-                let account = slot.get(&key).cloned().or_else(|| engine.account(&address(&key)).map(to_shared)).unwrap_or_default();
-                accounts.push((key, account));
-                (accounts.len() - 1) as u16
-            })
-        };
-        // A transaction has one pair of flags for each account, whatever its instructions say at each mention.
-        let mut flags = [(false, false); MAX_ACCOUNTS_PER_TRANSACTION];
+        let mut flags = Vec::with_capacity(callback.accounts.len());
         let mut first_use = vec![u16::MAX; MAX_ACCOUNTS_PER_TRANSACTION];
         let mut mentions = Vec::with_capacity(callback.accounts.len());
-        for meta in &callback.accounts {
-            let in_transaction = load(pubkey(&meta.address));
+        for (mention, meta) in callback.accounts.iter().enumerate() {
+            let key = pubkey(&meta.address);
+            let index = accounts.iter().position(|(other, _)| *other == key).unwrap_or_else(|| {
+                first_use[accounts.len()] = mention as u16;
+                accounts.push((key, load(&key)));
+                flags.push((false, false));
+                accounts.len() - 1
+            });
             // What the runtime provides is never written, whatever the host says.
             let writable = meta.writable && !super::is_reserved(&meta.address) && !engine.is_program(&meta.address);
-            let (any_signer, any_writable) = &mut flags[in_transaction as usize];
-            *any_signer |= meta.signer;
-            *any_writable |= writable;
-            let first = &mut first_use[in_transaction as usize];
-            *first = (*first).min(mentions.len() as u16);
-            mentions.push(in_transaction);
+            flags[index].0 |= meta.signer;
+            flags[index].1 |= writable;
+            mentions.push(index);
         }
-        let instruction_accounts = mentions
-            .into_iter()
-            .map(|in_transaction| {
-                let (signer, writable) = flags[in_transaction as usize];
-                InstructionAccount::new(in_transaction, signer, writable)
-            })
-            .collect();
-        let program_index = load(program);
-        let before = accounts.clone();
+        let instruction_accounts = mentions.into_iter().map(|index| InstructionAccount::new(index as u16, flags[index].0, flags[index].1)).collect();
+        let program_index = accounts.iter().position(|(key, _)| *key == program).unwrap_or_else(|| {
+            accounts.push((program, load(&program)));
+            accounts.len() - 1
+        });
 
         let environment = &self.environment;
         let mut transaction = TransactionContext::new(
@@ -102,14 +105,13 @@ impl Runtime {
             environment.budget.max_instruction_trace_length,
             1,
         );
-        let configured =
-            transaction.configure_instruction_at_index(0, program_index, instruction_accounts, first_use, Cow::Borrowed(&callback.data), None);
+        let data = Cow::Borrowed(&*callback.data);
+        let configured = transaction.configure_instruction_at_index(0, program_index as u16, instruction_accounts, first_use, data, None);
         if let Err(error) = configured {
-            return (0, Vec::new(), Err(instruction_failure(&error, &[])));
+            return (0, Vec::new(), Err(instruction_failure(&error, None)));
         }
-        let logs = LogCollector::new_ref_with_limit(Some(LOG_LIMIT));
-        let mut units_consumed = 0;
-        let result = self.with_cache(|cache| {
+        let logs = self.logs.then(|| LogCollector::new_ref_with_limit(Some(LOG_LIMIT)));
+        let (result, units_consumed) = self.with_cache(|cache| {
             let config = EnvironmentConfig::new(
                 Hash::default(),
                 LAMPORTS_PER_SIGNATURE,
@@ -120,35 +122,47 @@ impl Runtime {
                 &slot.cache,
             );
             let budget = SVMTransactionExecutionBudget { compute_unit_limit: callback.compute_budget, ..environment.budget };
-            let mut context = InvokeContext::new(&mut transaction, cache, config, Some(logs.clone()), budget, environment.cost);
-            frame::scope(frame, || context.process_instruction(&mut units_consumed, &mut ExecuteTimings::default()))
+            let mut context = InvokeContext::new(&mut transaction, cache, config, logs.clone(), budget, environment.cost);
+            let executor = frame.executor;
+            let result = frame::scope(frame, || match self.executable(&program) {
+                Some(executable) if executor == Executor::Lean => {
+                    // SAFETY: programs are compiled for contexts of any lifetime, which their type calls 'static; the runtime drops the
+                    // lifetimes in the same way. Nothing of the context outlives the call: the virtual machine is gone when it returns.
+                    let context = unsafe { std::mem::transmute::<&mut InvokeContext<'_, '_>, &mut InvokeContext<'static, 'static>>(&mut context) };
+                    lean::process_instruction(context, executable)
+                }
+                _ => context.process_instruction(&mut 0, &mut ExecuteTimings::default()),
+            });
+            (result, callback.compute_budget - context.get_remaining())
         });
-        let logs = Rc::try_unwrap(logs).map_or_else(|shared| shared.borrow().messages.clone(), |logs| logs.into_inner().into_messages());
-        if let Err(error) = result {
-            let failure = instruction_failure(&error, &logs);
-            return (units_consumed, logs, Err(failure));
-        }
-        let record = ExecutionRecord::from(transaction);
-        let result = changes(&before, record, task, &slot.rent);
+        let logs = logs.map_or_else(Vec::new, |logs| std::mem::take(&mut logs.borrow_mut().messages));
+        let result = match result {
+            Ok(()) => changes(ExecutionRecord::from(transaction), load, &slot.rent),
+            Err(error) => Err(instruction_failure(&error, frame.fault.as_deref())),
+        };
         (units_consumed, logs, result)
     }
 }
 
-/// What an invocation changed, if the accounts are in order after it.
-fn changes(before: &[(Pubkey, AccountSharedData)], record: ExecutionRecord, task: &Task, rent: &Rent) -> Result<Changes, Failure> {
+/// What an invocation changed, if the accounts are in order after it. `load` says what they were.
+fn changes(record: ExecutionRecord, load: impl Fn(&Pubkey) -> AccountSharedData, rent: &Rent) -> Result<Changes, Failure> {
     let mut changed = Vec::new();
-    for ((key, old), (_, new)) in before.iter().zip(&record.accounts) {
-        if same(old, new) {
+    for ((key, new), touched) in record.accounts.iter().zip(&record.touched_flags) {
+        // Whatever changes an account marks it, as does some of what does not.
+        if !touched {
             continue;
         }
-        if !rent_allows(rent, old, new) {
+        let old = load(key);
+        if same(&old, new) {
+            continue;
+        }
+        if !rent_allows(rent, &old, new) {
             let message = format!("account {key} would be left with {} lamports, which is not enough to be rent-exempt", new.lamports());
             return Err(failure("InsufficientFundsForRent", &message, None));
         }
         changed.push((address(key), from_shared(new)));
     }
     let return_data = (!record.return_data.data.is_empty()).then_some(record.return_data.data);
-    debug_assert!(changed.iter().all(|(key, _)| task.callback.accounts.iter().any(|meta| meta.address == *key)));
     Ok(Changes { accounts: changed, return_data })
 }
 
@@ -173,19 +187,16 @@ fn failure(reason: &str, message: &str, custom: Option<u32>) -> Failure {
     Failure { code: ErrorCode::ExecutionFailed, reason: reason.into(), message: message.into(), custom }
 }
 
-fn instruction_failure(error: &InstructionError, logs: &[String]) -> Failure {
+/// `fault` is what the runtime knows but does not return: it says no more than "failed to complete".
+fn instruction_failure(error: &InstructionError, fault: Option<&str>) -> Failure {
     let debug = format!("{error:?}");
     let reason = debug.split(['(', ' ']).next().unwrap_or(&debug);
     let custom = match error {
         InstructionError::Custom(number) => Some(*number),
         _ => None,
     };
-    // The runtime knows no more than "failed to complete"; what happened is in its log. In a CPI only the callee's line says it.
-    let lines = logs.iter().filter(|line| !line.starts_with("Program log: "));
-    let mut details = lines.filter_map(|line| line.split_once(" failed: ")).map(|(_, detail)| detail);
-    let detail = details.rfind(|detail| *detail != error.to_string());
-    let message = match (error, detail) {
-        (InstructionError::ProgramFailedToComplete, Some(detail)) => format!("{error}: {detail}"),
+    let message = match (error, fault) {
+        (InstructionError::ProgramFailedToComplete, Some(fault)) => format!("{error}: {fault}"),
         _ => error.to_string(),
     };
     failure(reason, &message, custom)

@@ -3,6 +3,7 @@
 //! The runtime hands a syscall nothing of ours. But the virtual machine, its syscalls and every CPI below them run on the
 //! thread that started the invocation, so a thread-local pointer to a [`Frame`] is set around it.
 
+use super::Executor;
 use crate::{ErrorCode, Stage, Task};
 use std::{cell::Cell, collections::BTreeMap, ptr};
 
@@ -16,6 +17,12 @@ pub(crate) struct Frame<'a> {
     pub task: &'a Task,
     /// By the number of the program's invocation among those of the task.
     pub last_errors: BTreeMap<usize, ErrorCode>,
+    /// How programs are run.
+    pub executor: Executor,
+    /// The lean path cannot tell what the stock path would say.
+    pub repeat: bool,
+    /// What made the innermost program fail to complete.
+    pub fault: Option<String>,
 }
 
 /// Puts the pointer back that was there before, also when something panics.

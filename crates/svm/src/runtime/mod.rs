@@ -4,14 +4,18 @@
 //! - [`loader`]: ELF files to compiled programs
 //! - [`sysvars`]: Clock, Rent and the others, per slot
 //! - [`accounts`]: accounts in both forms, and the accounts that stand for programs
-//! - [`execute`]: one invocation
+//! - [`execute`]: one invocation, by the executor that was chosen
+//! - [`entrypoint`]: the loader, which is what runs programs in a CPI too; [`lean`]: its fast path, and [`memory`], which that one uses
 //! - [`syscalls`]: what programs call, and [`frame`], through which a syscall finds its invocation
 
 mod accounts;
+mod entrypoint;
 mod environment;
 mod execute;
 mod frame;
+mod lean;
 mod loader;
+mod memory;
 mod syscalls;
 mod sysvars;
 
@@ -22,7 +26,11 @@ pub(crate) use sysvars::SlotEnvironment;
 use crate::Address;
 use environment::Environment;
 use loader::Program;
-use solana_program_runtime::{loaded_programs::ProgramCacheForTxBatch, program_cache_entry::ProgramCacheEntry};
+use solana_program_runtime::{
+    invoke_context::Executable,
+    loaded_programs::ProgramCacheForTxBatch,
+    program_cache_entry::{ProgramCacheEntry, ProgramCacheEntryType},
+};
 use solana_pubkey::Pubkey;
 use std::{
     collections::HashMap,
@@ -30,8 +38,21 @@ use std::{
 };
 use sysvars::Sysvars;
 
+/// Which code runs programs. Every result, compute unit, log line and account byte is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Executor {
+    /// Ours, several times as fast. What it cannot do the same way it leaves to the other.
+    #[default]
+    Lean,
+    /// Agave's own, to compare with.
+    Stock,
+}
+
 /// The virtual machine's side: one environment, and the programs that were compiled for it.
 pub(crate) struct Runtime {
+    executor: Executor,
+    /// Whether anybody wants to see what is logged.
+    logs: bool,
     environment: Environment,
     sysvars: Sysvars,
     programs: HashMap<Pubkey, Arc<ProgramCacheEntry>>,
@@ -40,8 +61,15 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub fn new() -> Self {
-        Runtime { environment: Environment::new(), sysvars: Sysvars::new(), programs: environment::builtins(), caches: Mutex::default() }
+    pub fn new(executor: Executor, logs: bool) -> Self {
+        Runtime {
+            executor,
+            logs,
+            environment: Environment::new(),
+            sysvars: Sysvars::new(),
+            programs: environment::builtins(),
+            caches: Mutex::default(),
+        }
     }
 
     /// Checks, verifies and compiles a program.
@@ -65,6 +93,14 @@ impl Runtime {
 
     pub fn testing_panic_in_syscall(&self, name: &str) {
         syscalls::panic_in_next(name);
+    }
+
+    /// A program that was compiled here; not one that is part of the runtime.
+    fn executable(&self, program: &Pubkey) -> Option<&Executable> {
+        match &self.programs.get(program)?.program {
+            ProgramCacheEntryType::Loaded(executable) => Some(executable),
+            _ => None,
+        }
     }
 
     fn with_cache<T>(&self, run: impl FnOnce(&mut ProgramCacheForTxBatch) -> T) -> T {
