@@ -12,7 +12,7 @@ use solana_pubkey::Pubkey;
 use solana_rent::Rent;
 use solana_sdk_ids::sysvar;
 use solana_slot_hashes::SlotHashes;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// Lamports of a sysvar account, as on a cluster, and its rent epoch.
 const SYSVAR_FIELDS: (u64, u64) = (1, 0);
@@ -23,7 +23,7 @@ const STAKE_HISTORY_LEN: usize = 16_392;
 /// What is the same in every slot.
 pub(crate) struct Sysvars {
     cache: SysvarCache,
-    accounts: Arc<HashMap<Pubkey, AccountSharedData>>,
+    accounts: Arc<[(Pubkey, AccountSharedData)]>,
     schedule: EpochSchedule,
 }
 
@@ -33,23 +33,24 @@ pub(crate) struct SlotEnvironment {
     pub rent: Rent,
     clock: Clock,
     clock_account: AccountSharedData,
-    accounts: Arc<HashMap<Pubkey, AccountSharedData>>,
+    /// So few that looking at all of them is faster than hashing.
+    accounts: Arc<[(Pubkey, AccountSharedData)]>,
 }
 
 impl Sysvars {
     pub fn new() -> Self {
         let schedule = EpochSchedule::without_warmup();
-        let accounts = HashMap::from([
+        let accounts = [
             (sysvar::rent::ID, create_account_shared_data_with_fields(&Rent::default(), SYSVAR_FIELDS)),
             (sysvar::epoch_schedule::ID, create_account_shared_data_with_fields(&schedule, SYSVAR_FIELDS)),
             (sysvar::epoch_rewards::ID, create_account_shared_data_with_fields(&EpochRewards::default(), SYSVAR_FIELDS)),
             (sysvar::slot_hashes::ID, create_account_shared_data_with_fields(&SlotHashes::default(), SYSVAR_FIELDS)),
             (sysvar::stake_history::ID, AccountSharedData::new(SYSVAR_FIELDS.0, STAKE_HISTORY_LEN, &sysvar::ID)),
             (sysvar::last_restart_slot::ID, create_account_shared_data_with_fields(&LastRestartSlot::default(), SYSVAR_FIELDS)),
-        ]);
+        ];
         let mut cache = SysvarCache::default();
         cache.fill_missing_entries(|id, set| {
-            if let Some(account) = accounts.get(id) {
+            if let Some((_, account)) = accounts.iter().find(|(key, _)| key == id) {
                 set(account.data());
             }
         });
@@ -84,7 +85,10 @@ impl SlotEnvironment {
     }
 
     pub fn get(&self, key: &Pubkey) -> Option<&AccountSharedData> {
-        if *key == sysvar::clock::ID { Some(&self.clock_account) } else { self.accounts.get(key) }
+        if *key == sysvar::clock::ID {
+            return Some(&self.clock_account);
+        }
+        self.accounts.iter().find(|(other, _)| other == key).map(|(_, account)| account)
     }
 
     pub fn sysvar_account(&self, address: &Address) -> Option<Account> {
