@@ -72,26 +72,34 @@ impl Runtime {
         let callback = &*task.callback;
         let program = pubkey(&callback.program);
         let load = |key: &Pubkey| slot.get(key).cloned().or_else(|| engine.account(&address(key)).map(to_shared)).unwrap_or_default();
-        // A transaction has each account once, with one pair of flags, whatever its instructions say at each mention.
+        // A transaction has each account once, with one pair of flags, whatever its instruction says at each mention.
         let mut accounts: Vec<(Pubkey, AccountSharedData)> = Vec::with_capacity(callback.accounts.len() + 1);
-        let mut flags = Vec::with_capacity(callback.accounts.len());
-        let mut first_use = vec![u16::MAX; MAX_ACCOUNTS_PER_TRANSACTION];
-        let mut mentions = Vec::with_capacity(callback.accounts.len());
-        for (mention, meta) in callback.accounts.iter().enumerate() {
+        let mut mentions: Vec<InstructionAccount> = Vec::with_capacity(callback.accounts.len());
+        let mut first_mention = vec![u16::MAX; MAX_ACCOUNTS_PER_TRANSACTION];
+        for meta in &callback.accounts {
             let key = pubkey(&meta.address);
-            let index = accounts.iter().position(|(other, _)| *other == key).unwrap_or_else(|| {
-                first_use[accounts.len()] = mention as u16;
-                accounts.push((key, load(&key)));
-                flags.push((false, false));
-                accounts.len() - 1
-            });
             // What the runtime provides is never written, whatever the host says.
             let writable = meta.writable && !super::is_reserved(&meta.address) && !engine.is_program(&meta.address);
-            flags[index].0 |= meta.signer;
-            flags[index].1 |= writable;
-            mentions.push(index);
+            let index = match accounts.iter().position(|(other, _)| *other == key) {
+                Some(index) => {
+                    let first = &mut mentions[first_mention[index] as usize];
+                    first.set_is_signer(first.is_signer() || meta.signer);
+                    first.set_is_writable(first.is_writable() || writable);
+                    index
+                }
+                None => {
+                    first_mention[accounts.len()] = mentions.len() as u16;
+                    accounts.push((key, load(&key)));
+                    accounts.len() - 1
+                }
+            };
+            mentions.push(InstructionAccount::new(index as u16, meta.signer, writable));
         }
-        let instruction_accounts = mentions.into_iter().map(|index| InstructionAccount::new(index as u16, flags[index].0, flags[index].1)).collect();
+        if accounts.len() < mentions.len() {
+            for mention in 0..mentions.len() {
+                mentions[mention] = mentions[first_mention[mentions[mention].index_in_transaction as usize] as usize];
+            }
+        }
         let program_index = accounts.iter().position(|(key, _)| *key == program).unwrap_or_else(|| {
             accounts.push((program, load(&program)));
             accounts.len() - 1
@@ -106,7 +114,7 @@ impl Runtime {
             1,
         );
         let data = Cow::Borrowed(&*callback.data);
-        let configured = transaction.configure_instruction_at_index(0, program_index as u16, instruction_accounts, first_use, data, None);
+        let configured = transaction.configure_instruction_at_index(0, program_index as u16, mentions, first_mention, data, None);
         if let Err(error) = configured {
             return (0, Vec::new(), Err(instruction_failure(&error, None)));
         }
