@@ -2,7 +2,8 @@
 //!
 //! A block is one call: which, what is in the registers, and what lies in memory. Blocks are made to be as bad as possible: of each
 //! argument some values could work, so that the calls get anywhere, and some are limits, ends of regions, ids of somebody else, or
-//! noise. After each invocation and each slot, what the engine says about itself must add up.
+//! noise. After each invocation and each slot, what the engine says about itself must add up, and the stock executor must have come to the
+//! same, to the last log line and state hash.
 //!
 //! `BLOCKS=n` makes more of them, `SEED=n` others. They are spread over engines of a few thousand blocks each, with limits and slots
 //! of their own; the seed of a failure is that of its engine.
@@ -279,6 +280,8 @@ impl Traces {
 
 struct Life<'t> {
     svm: Svm,
+    /// The same, by the executor that nothing of ours is in.
+    stock: Svm,
     limits: Limits,
     dice: Dice,
     tally: &'t mut Tally,
@@ -309,14 +312,18 @@ impl<'t> Life<'t> {
         }
         let start_slot = dice.pick(&[0, 0, 1 << 32, (1 << 63) - 30, u64::MAX - 200]);
         let engine = Config { limits: limits.clone(), start_slot, start_timestamp: 1_700_000_000 };
-        let mut svm = Svm::new(SvmConfig { engine, workers: dice.pick(&[1, 1, 1, 2]), ..SvmConfig::default() }).unwrap();
-        PROGRAMS.into_iter().for_each(|address| svm.add_program(address, program).unwrap());
-        for n in 1..=ACCOUNTS {
-            let owner = if n % 2 == 1 { PROGRAMS[0] } else { key(99) };
-            let len = dice.pick(&[0, 8, 64, 100]);
-            set(&mut svm, key(n), RICH, &vec![0; len], owner);
-        }
-        Life { svm, limits, dice, tally, ids: Ids::default(), newest: 0, units: 0, over: 0 }
+        let workers = dice.pick(&[1, 1, 1, 2]);
+        let lens: Vec<_> = (0..ACCOUNTS).map(|_| dice.pick(&[0, 8, 64, 100])).collect();
+        let [svm, stock] = [Executor::Lean, Executor::Stock].map(|executor| {
+            let mut svm = Svm::new(SvmConfig { engine: engine.clone(), workers, executor, ..SvmConfig::default() }).unwrap();
+            PROGRAMS.into_iter().for_each(|address| svm.add_program(address, program).unwrap());
+            for (n, len) in (1..=ACCOUNTS).zip(&lens) {
+                let owner = if n % 2 == 1 { PROGRAMS[0] } else { key(99) };
+                set(&mut svm, key(n), RICH, &vec![0; *len], owner);
+            }
+            svm
+        });
+        Life { svm, stock, limits, dice, tally, ids: Ids::default(), newest: 0, units: 0, over: 0 }
     }
 
     /// Gives the engine its blocks, or fewer when there are no more slots.
@@ -326,7 +333,7 @@ impl<'t> Life<'t> {
             place.round += 1;
             self.invoke();
             if self.tally.blocks > first + BLOCKS_BEFORE_DRAIN && !self.svm.engine().is_draining() {
-                self.svm.engine_mut().drain().unwrap();
+                self.both().for_each(|svm| svm.engine_mut().drain().unwrap());
             }
             if place.round.is_multiple_of(INVOCATIONS) {
                 self.act();
@@ -357,7 +364,8 @@ impl<'t> Life<'t> {
 
         let owners: Vec<_> = calls.iter().map(|call| self.owner(call)).collect();
         let before = self.traces();
-        let outcome = self.tally.time(|| self.svm.invoke(callback)).unwrap();
+        let outcome = self.tally.time(|| self.svm.invoke(callback.clone())).unwrap();
+        assert_eq!(Ok(&outcome), self.stock.invoke(callback).as_ref());
         self.tally.invocations += 1;
         assert!(outcome.units_consumed <= compute_budget, "{outcome:?}");
         self.learn(&outcome);
@@ -472,7 +480,7 @@ impl<'t> Life<'t> {
             let data = vec![7; 1 + self.dice.below(100)];
             self.call(Call::RingPush { id, data });
             self.call(Call::RingSetState { id, state });
-            self.svm.engine_mut().drain_ring(id, 2).ok();
+            self.both().for_each(|svm| drop(svm.engine_mut().drain_ring(id, 2)));
         }
         if self.dice.one_in(8) {
             let (program, reader) = (self.dice.pick(&PROGRAMS), self.dice.pick(&[RingReader::Host, RingReader::Program]));
@@ -482,7 +490,13 @@ impl<'t> Life<'t> {
     }
 
     fn call(&mut self, call: Call) -> Option<u64> {
+        let _ = self.stock.engine_mut().call(Caller::Host, call.clone());
         self.svm.engine_mut().call(Caller::Host, call).ok().map(|reply| reply.value)
+    }
+
+    /// What one is told, the other must be told too.
+    fn both(&mut self) -> impl Iterator<Item = &mut Svm> {
+        [&mut self.svm, &mut self.stock].into_iter()
     }
 
     /// Changes an account as watchers like it.
@@ -493,7 +507,8 @@ impl<'t> Life<'t> {
         data.iter_mut().zip(number.to_le_bytes()).for_each(|(byte, new)| *byte = new);
         account.data = data.into();
         account.lamports = RICH + number % 1000;
-        self.svm.update_accounts(vec![AccountUpdate { address, account, write_version: None }]).unwrap();
+        let update = AccountUpdate { address, account, write_version: None };
+        self.both().for_each(|svm| svm.update_accounts(vec![update.clone()]).unwrap());
     }
 
     /// Processes a slot. False when there is none.
@@ -503,6 +518,7 @@ impl<'t> Life<'t> {
         let slot = next.saturating_add(self.dice.pick(&[0, 0, 0, 0, 0, 1, 2, 63, 99]));
         let (before, armed) = (engine.stats(), self.armed());
         let report = self.tally.time(|| self.svm.process_slot(SlotInput { slot, unix_timestamp: None })).unwrap();
+        assert_eq!(Ok(&report), self.stock.process_slot(SlotInput { slot, unix_timestamp: None }).as_ref());
         self.tally.slots += 1;
         for outcome in &report.outcomes {
             self.learn(outcome);
