@@ -1,4 +1,4 @@
-//! The state machine: one slot is `step`, then `commit` until there is a report.
+//! The state machine: one slot is `step`, then `commit` for each task and `advance` until there is a report.
 
 use crate::{
     Account, AccountUpdate, Address, Call, Callback, Caller, Error, ErrorCode, Failure, Limits, Outcome, Priority, Reply, RingEntry, RingHeader,
@@ -10,7 +10,7 @@ use crate::{
     matcher::{Fired, ForEach, OneThread},
     ring::Rings,
     scheduler::Key,
-    stage::id,
+    stage::{TimerDraft, id},
     task::{Cause, TaskQueue},
     timer::{Tick, Timers},
     watcher::{Triggered, Values, Watchers},
@@ -49,9 +49,9 @@ pub struct SlotInput {
     pub unix_timestamp: Option<i64>,
 }
 
-/// What there is to do after `step` and `commit`.
+/// What there is to do after `step` and `advance`.
 pub enum Progress {
-    /// Run tasks of [`Engine::batch`] and commit the outcomes.
+    /// Run tasks of [`Engine::batch`], commit the outcomes, and [`advance`](Engine::advance).
     Batch,
     /// The slot is done.
     Report(SlotReport),
@@ -153,8 +153,10 @@ pub struct Engine {
     running: Option<Running>,
     /// The list of the last batch, to be used again.
     spare_batch: Vec<Key>,
-    /// Moves when something that a call can notice changes.
+    /// Moves when a task changes a ring buffer or a watcher.
     version: u64,
+    /// At which version each ring buffer and watcher last changed, of those that tasks have changed in this slot.
+    changed: HashMap<u64, u64>,
     chain: StateHash,
     sealed_meta: Meta,
 }
@@ -182,6 +184,7 @@ impl Engine {
             running: None,
             spare_batch: Vec::new(),
             version: 0,
+            changed: HashMap::new(),
         })
     }
 
@@ -205,7 +208,7 @@ impl Engine {
         }
         self.meta.slot = slot;
         self.meta.stats.slots_processed += 1;
-        self.version += 1;
+        self.changed.clear();
         let mut report = SlotReport {
             slot,
             outcomes: Vec::new(),
@@ -226,11 +229,12 @@ impl Engine {
         self.match_watchers(parallel, &mut report);
         self.order_tasks(&mut report);
         let batch = std::mem::take(&mut self.spare_batch);
-        Ok(self.advance(Running { batch, next: 0, ahead: 0, report }))
+        self.running = Some(Running { batch, next: 0, ahead: 0, report });
+        Ok(self.advance())
     }
 
-    /// The tasks that may run now, in order. They see the state as it is; an outcome that an earlier one of them spoils is
-    /// not taken, and its task is handed out again.
+    /// The tasks that may run now, in order, without those that an earlier one has cancelled in front. Whoever runs them ahead of
+    /// their turn must let each see the accounts as those before it leave them; what else one does to another, `commit` sees.
     pub fn batch(&self) -> Batch<'_> {
         let keys = self.running.as_ref().map_or(&[][..], |running| &running.batch[running.next..]);
         Batch { tasks: &self.tasks, keys }
@@ -243,61 +247,66 @@ impl Engine {
         Stage::new(self, self.batch().task(index).sequence, self.tasks.len().saturating_sub(ahead))
     }
 
-    /// Takes the outcomes of the first tasks of the batch, in order, as far as they hold.
+    /// Takes the outcome of the first task of the batch.
     ///
-    /// The caller must not let two tasks of one call share an account that either may write.
-    pub fn commit(&mut self, executions: Vec<Execution>) -> Progress {
-        let mut running = self.running.take().expect("a batch is running");
-        let keys = running.batch[running.next..].iter().take(executions.len());
-        ahead::read(keys, |key| self.timers.get(self.tasks.get(*key).source.id).map_or(0, |timer| timer.in_flight));
-        for execution in executions {
-            let Some(&key) = running.batch.get(running.next) else { break };
-            assert_eq!(self.tasks.get(key).id, execution.task_id, "outcomes come in the order of the batch");
-            if !self.commit_one(key, execution, &mut running) {
-                break;
+    /// # Errors
+    ///
+    /// What it would have changed, when something that an earlier task did spoils it: the task must run again, over the state as it is now.
+    ///
+    /// # Panics
+    ///
+    /// When it is not the outcome of that task.
+    pub fn commit(&mut self, mut execution: Execution) -> Result<(), Changes> {
+        let (key, sequence) = {
+            let Running { batch, next, .. } = self.running.as_ref().expect("a batch is running");
+            if next % GROUP == 0 {
+                let keys = batch[*next..].iter().take(GROUP);
+                ahead::read(keys, |key| self.timers.get(self.tasks.get(*key).source.id).map_or(0, |timer| timer.in_flight));
+            }
+            let task = self.tasks.get(batch[*next]);
+            assert_eq!(task.id, execution.task_id, "outcomes come in the order of the batch");
+            (batch[*next], task.sequence)
+        };
+        let stage = Stage::new(self, sequence, self.tasks.len() - 1);
+        if !stage.confirms(&execution.staged) {
+            match stage.replay(execution.staged) {
+                Some(staged) => execution.staged = staged,
+                None => return Err(execution.result.unwrap_or_default()),
             }
         }
-        self.advance(running)
-    }
-
-    /// False when the task must run again.
-    fn commit_one(&mut self, key: Key, mut execution: Execution, running: &mut Running) -> bool {
-        let cancelled = self.tasks.is_cancelled(key);
-        if !cancelled {
-            let stage = Stage::new(self, self.tasks.get(key).sequence, self.tasks.len() - 1);
-            if !stage.is_current(&execution.staged) {
-                match stage.replay(execution.staged) {
-                    Some(staged) => execution.staged = staged,
-                    None => return false,
-                }
-            }
-        }
-        let task = self.pass(key, running);
-        if !cancelled {
-            let outcome = self.settle(&task, execution);
-            let succeeded = outcome.status == Status::Committed;
-            self.finish_source(&task, if succeeded { TimerState::Completed } else { TimerState::Failed });
-            running.report.units_consumed += outcome.units_consumed;
-            running.report.outcomes.push(outcome);
-        }
-        true
+        let task = self.pass(key);
+        let outcome = self.settle(&task, execution);
+        let succeeded = outcome.status == Status::Committed;
+        self.finish_source(&task, if succeeded { TimerState::Completed } else { TimerState::Failed });
+        let report = &mut self.running.as_mut().expect("a batch is running").report;
+        report.units_consumed += outcome.units_consumed;
+        report.outcomes.push(outcome);
+        self.pass_cancelled();
+        Ok(())
     }
 
     /// Takes the first task out of the batch.
-    fn pass(&mut self, key: Key, running: &mut Running) -> Task {
+    fn pass(&mut self, key: Key) -> Task {
         let task = self.tasks.take(key);
+        let running = self.running.as_mut().expect("a batch is running");
         running.ahead -= task.callback.compute_budget;
         running.next += 1;
         task
     }
 
-    /// Passes over what needs no execution, and hands out as many tasks as the compute limit can pay for.
-    fn advance(&mut self, mut running: Running) -> Progress {
-        while let Some(&key) = running.batch.get(running.next)
+    /// Passes over the first tasks of the batch as long as they are cancelled: they need no execution.
+    fn pass_cancelled(&mut self) {
+        while let Some(Running { batch, next, .. }) = &self.running
+            && let Some(&key) = batch.get(*next)
             && self.tasks.is_cancelled(key)
         {
-            self.pass(key, &mut running);
+            self.pass(key);
         }
+    }
+
+    /// Adds as many tasks to the batch as the compute limit can pay for or, when none is left, ends the slot.
+    pub fn advance(&mut self) -> Progress {
+        let mut running = self.running.take().expect("a batch is running");
         while let Some((key, task)) = self.tasks.peek() {
             let (budget, program) = (task.callback.compute_budget, task.callback.program);
             let units = running.report.units_consumed + running.ahead;
@@ -460,8 +469,8 @@ impl Engine {
 
     /// Tells a timer that one of its tasks is over.
     fn finish_source(&mut self, task: &Task, state: TimerState) {
-        if task.source.kind == SourceKind::Timer && self.timers.update(task.source.id, |timer| timer.callback_ended(state)).is_some() {
-            self.version += 1;
+        if task.source.kind == SourceKind::Timer {
+            self.timers.update(task.source.id, |timer| timer.callback_ended(state));
         }
     }
 
@@ -500,15 +509,18 @@ impl Engine {
         if staged.is_empty() {
             return;
         }
-        self.version += 1;
-        for (id, timer) in staged.timers {
-            if self.timers.get(id).is_none() {
-                self.meta.stats.timers_created += 1;
+        self.note_changes(&staged);
+        for (id, draft) in staged.timers {
+            match draft {
+                TimerDraft::New(timer) => {
+                    self.meta.stats.timers_created += 1;
+                    self.timers.insert(timer);
+                }
+                TimerDraft::Cancelled => {
+                    self.tasks.cancel(Source { kind: SourceKind::Timer, id });
+                    self.timers.update(id, |timer| timer.finish(TimerState::Cancelled));
+                }
             }
-            if timer.state == TimerState::Cancelled {
-                self.tasks.cancel(Source { kind: SourceKind::Timer, id });
-            }
-            self.timers.put(timer);
         }
         for (id, watcher) in staged.watchers {
             let before = self.watchers.get(id);
@@ -538,6 +550,15 @@ impl Engine {
             self.meta.stats.tasks_submitted += 1;
             let sequence = self.next_sequence();
             self.tasks.push(Task { sequence, ..task });
+        }
+    }
+
+    /// Lets stages over the state before know what was not theirs to see. Between slots there are none.
+    fn note_changes(&mut self, staged: &Staged) {
+        if self.running.is_some() && !(staged.watchers.is_empty() && staged.rings.is_empty()) {
+            self.version += 1;
+            let ids = staged.watchers.keys().chain(staged.rings.keys());
+            self.changed.extend(ids.map(|id| (*id, self.version)));
         }
     }
 
@@ -677,7 +698,6 @@ impl Engine {
         self.program_accounts.extend(&addresses);
         self.programs.insert(address, Program { code, accounts: addresses });
         self.new_programs.push(address);
-        self.version += 1;
         for (address, account) in accounts {
             self.accounts.forget_updates(&address);
             self.accounts.set(address, Some(account));
@@ -690,7 +710,6 @@ impl Engine {
         self.idle()?;
         let program = self.programs.remove(&address).ok_or(Error::UnknownProgram { program: address })?;
         self.new_programs.push(address);
-        self.version += 1;
         for address in program.accounts {
             self.program_accounts.remove(&address);
             self.accounts.set(address, None);
@@ -702,7 +721,6 @@ impl Engine {
     pub fn drain(&mut self) -> Result<(), Error> {
         self.idle()?;
         self.meta.draining = true;
-        self.version += 1;
         Ok(())
     }
 
@@ -791,6 +809,11 @@ impl Engine {
 
     pub(crate) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether a task has changed this ring buffer or watcher, created or removed it, since the engine was at this version.
+    pub(crate) fn has_changed_since(&self, id: u64, version: u64) -> bool {
+        self.changed.get(&id).is_some_and(|changed| *changed > version)
     }
 
     pub(crate) fn timers(&self) -> &Timers {

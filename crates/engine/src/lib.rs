@@ -4,7 +4,7 @@
 //!
 //! 1. [`Engine::step`] takes the slot, fires timers, matches watchers against changed accounts, and orders the tasks.
 //! 2. [`Engine::batch`] says which tasks may run. The host runs them, each over a [`Stage`] that answers its calls.
-//! 3. [`Engine::commit`] takes the outcomes in order and makes their effects real, or asks for more; at last it reports.
+//! 3. [`Engine::commit`] takes the outcomes in order and makes their effects real; [`Engine::advance`] asks for more, and at last reports.
 //!
 //! It has no threads, no clock, no I/O, and does not know what a virtual machine is.
 

@@ -3,9 +3,12 @@
 //! A [`Stage`] answers every call as if the earlier ones of the same invocation had happened, without changing the engine.
 //! What it becomes, [`Staged`], is applied only if the whole invocation succeeds.
 //!
-//! Every call is recorded with its answer. When something else was committed in the meantime, the calls are made again at
-//! commit: if each gets the same answer, the program would have behaved the same, and the new stage is what counts; if one
-//! does not, the task must run again. This is how tasks can run ahead of their turn without anybody noticing.
+//! Tasks run ahead of their turn, and what is committed in the meantime may change what they were told. So a stage notes what its
+//! answers depend on, and no more than that: that it can cancel a timer, that a ring buffer or a watcher is as it was, and how
+//! far a count may move before a limit answers differently. When that still holds at commit, as it does unless two tasks meet in one
+//! object or at a limit, nothing is done twice. If not, the calls, which are recorded with their answers, are made again: if each
+//! gets the same answer, the program would have behaved the same, and the new stage is what counts; if one does not, the task must
+//! run again. This is how nobody notices.
 
 use crate::{
     AccountMeta, Address, Call, Caller, Engine, Error, ErrorCode, Reply, RingEntry, RingHeader, RingReader, RingState, Timer, TimerState, Watcher,
@@ -15,7 +18,7 @@ use crate::{
     watcher::check_min_slots,
 };
 use std::{
-    collections::{BTreeMap, HashMap, btree_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
 };
 
@@ -54,22 +57,80 @@ impl Record {
 pub struct Stage<'a> {
     engine: &'a Engine,
     sequence: u64,
+    /// Before those of this invocation.
+    pending_tasks: u64,
     staged: Staged,
+}
+
+/// A timer as one invocation would leave it.
+pub(crate) enum TimerDraft {
+    New(Timer),
+    /// One that was there, cancelled. Its counters may move until then.
+    Cancelled,
+}
+
+/// The counts for which every comparison so far comes out as it did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Span {
+    least: u64,
+    most: u64,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Span { least: 0, most: u64::MAX }
+    }
+}
+
+impl Span {
+    /// Whether `count` has come to `mark`; notes for which counts that would be the same.
+    fn reaches(&mut self, count: u64, mark: u64) -> bool {
+        let reached = count >= mark;
+        if reached {
+            self.least = self.least.max(mark);
+        } else {
+            self.most = self.most.min(mark - 1);
+        }
+        reached
+    }
+
+    fn has(&self, count: u64) -> bool {
+        (self.least..=self.most).contains(&count)
+    }
+}
+
+/// What one invocation does to how much a program has of one kind.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    growth: i64,
+    /// The counts without the growth for which its limit answered as it did.
+    span: Span,
+}
+
+/// What the answers to one invocation depend on.
+#[derive(Default)]
+struct Grounds {
+    /// The engine's version when it began: objects that changed later are not what it saw.
+    version: u64,
+    /// Ring buffers and watchers that it looked at, whether there or not.
+    objects: Vec<u64>,
+    /// Who asked for which timer to be cancelled, and whether that was possible.
+    timers: Vec<(Caller, u64, bool)>,
+    /// Pending tasks, without those of this invocation.
+    pending_tasks: Span,
 }
 
 /// What one invocation would change, and what it was told on the way.
 #[derive(Default)]
 pub struct Staged {
-    /// The engine's version that the answers were given for, and the pending tasks before those of this invocation.
-    version: u64,
-    pending_tasks: u64,
-    pub(crate) timers: BTreeMap<u64, Timer>,
+    grounds: Grounds,
+    pub(crate) timers: BTreeMap<u64, TimerDraft>,
     /// `None`: removed.
     pub(crate) watchers: BTreeMap<u64, Option<Watcher>>,
     pub(crate) rings: BTreeMap<u64, RingDraft>,
     pub(crate) tasks: Vec<Task>,
-    /// What the counts of each program have grown by: live timers, watchers, ring buffers.
-    growth: HashMap<Address, [i64; 3]>,
+    /// Live timers, watchers, ring buffers of each program that it creates some for or removes some of.
+    counts: Vec<(Address, [Count; 3])>,
     created: u64,
     /// Memory that the records take.
     bytes: u64,
@@ -86,6 +147,11 @@ impl Staged {
         self.records.iter().map(Record::code).collect()
     }
 
+    /// Bytes of memory that it takes, about.
+    pub fn weight(&self) -> u64 {
+        self.bytes
+    }
+
     pub(crate) fn created_ids(&self) -> bool {
         self.created > 0
     }
@@ -97,8 +163,8 @@ impl Staged {
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(engine: &'a Engine, sequence: u64, pending_tasks: u64) -> Self {
-        let staged = Staged { version: engine.version(), pending_tasks, ..Staged::default() };
-        Stage { engine, sequence, staged }
+        let staged = Staged { grounds: Grounds { version: engine.version(), ..Grounds::default() }, ..Staged::default() };
+        Stage { engine, sequence, pending_tasks, staged }
     }
 
     /// The current slot.
@@ -127,8 +193,7 @@ impl<'a> Stage<'a> {
 
     /// Forgets every call, for an invocation that begins again.
     pub fn restart(&mut self) {
-        let Staged { version, pending_tasks, .. } = self.staged;
-        self.staged = Staged { version, pending_tasks, ..Staged::default() };
+        *self = Stage::new(self.engine, self.sequence, self.pending_tasks);
     }
 
     /// Everything this invocation wants, to be applied if it succeeds.
@@ -136,9 +201,14 @@ impl<'a> Stage<'a> {
         self.staged
     }
 
-    /// Whether the calls of `staged` were answered for the state that this stage is over, so that they need not be made again.
-    pub(crate) fn is_current(&self, staged: &Staged) -> bool {
-        (self.staged.version, self.staged.pending_tasks) == (staged.version, staged.pending_tasks)
+    /// Whether the state that this stage is over gives the answers that `staged` got, so that its calls need not be made again.
+    pub(crate) fn confirms(&self, staged: &Staged) -> bool {
+        let Grounds { version, objects, timers, pending_tasks } = &staged.grounds;
+        let count_holds = |program, kind, span: Span| span == Span::default() || span.has(self.base_count(program, kind));
+        pending_tasks.has(self.pending_tasks)
+            && objects.iter().all(|id| !self.engine.has_changed_since(*id, *version))
+            && timers.iter().all(|(caller, id, possible)| self.can_cancel(*caller, *id) == *possible)
+            && staged.counts.iter().all(|(program, counts)| counts.iter().enumerate().all(|(kind, count)| count_holds(*program, kind, count.span)))
     }
 
     /// Makes the recorded calls again. `None` when an answer differs.
@@ -164,28 +234,15 @@ impl<'a> Stage<'a> {
                 spec.check(self.slot(), self.engine.limits())?;
                 self.open()?;
                 let limit = self.engine.limits().max_timers_per_program;
-                if self.count(program, TIMERS) >= limit {
+                if self.has(program, TIMERS, limit) {
                     return Err(Error::MaxTimers { program, limit });
                 }
                 let id = self.new_id();
                 self.grow(program, TIMERS, 1);
-                self.staged.timers.insert(id, Timer::new(id, spec.clone()));
+                self.staged.timers.insert(id, TimerDraft::New(Timer::new(id, spec.clone())));
                 Ok(Reply::id(id))
             }
-            Call::TimerCancel { id } => {
-                let mut timer = self
-                    .staged
-                    .timers
-                    .get(id)
-                    .or_else(|| self.engine.timer(*id))
-                    .filter(|timer| timer.is_live() && owns(caller, timer.spec.callback.program))
-                    .cloned()
-                    .ok_or(Error::InvalidTimer { id: *id })?;
-                timer.finish(TimerState::Cancelled);
-                self.grow(timer.spec.callback.program, TIMERS, -1);
-                self.staged.timers.insert(*id, timer);
-                Ok(Reply::default())
-            }
+            Call::TimerCancel { id } => self.cancel_timer(caller, *id),
             Call::WatcherCreate { spec, min_slots_between_triggers } => {
                 let program = spec.callback.program;
                 self.known(program)?;
@@ -193,7 +250,7 @@ impl<'a> Stage<'a> {
                 check_min_slots(*min_slots_between_triggers, self.engine.limits())?;
                 self.open()?;
                 let limit = self.engine.limits().max_watchers_per_program;
-                if self.count(program, WATCHERS) >= limit {
+                if self.has(program, WATCHERS, limit) {
                     return Err(Error::MaxWatchers { program, limit });
                 }
                 let id = self.new_id();
@@ -271,7 +328,8 @@ impl<'a> Stage<'a> {
                 }
                 self.open()?;
                 let limit = self.engine.limits().max_scheduled_tasks;
-                if self.staged.pending_tasks + self.staged.tasks.len() as u64 >= limit {
+                let mark = limit.saturating_sub(self.staged.tasks.len() as u64);
+                if self.staged.grounds.pending_tasks.reaches(self.pending_tasks, mark) {
                     return Err(Error::QueueFull { limit });
                 }
                 let id = self.new_id();
@@ -291,6 +349,34 @@ impl<'a> Stage<'a> {
         }
     }
 
+    fn cancel_timer(&mut self, caller: Caller, id: u64) -> Result<Reply, Error> {
+        let program = match self.staged.timers.get_mut(&id) {
+            Some(TimerDraft::New(timer)) => {
+                let possible = is_cancellable(caller, timer);
+                possible.then(|| {
+                    timer.finish(TimerState::Cancelled);
+                    timer.spec.callback.program
+                })
+            }
+            Some(TimerDraft::Cancelled) => None,
+            None => {
+                let possible = self.can_cancel(caller, id);
+                self.staged.grounds.timers.push((caller, id, possible));
+                possible.then(|| {
+                    self.staged.timers.insert(id, TimerDraft::Cancelled);
+                    self.engine.timer(id).expect("one that can be cancelled is there").spec.callback.program
+                })
+            }
+        };
+        self.grow(program.ok_or(Error::InvalidTimer { id })?, TIMERS, -1);
+        Ok(Reply::default())
+    }
+
+    /// Whether the engine's timer can be cancelled, whatever this invocation has done.
+    fn can_cancel(&self, caller: Caller, id: u64) -> bool {
+        self.engine.timer(id).is_some_and(|timer| is_cancellable(caller, timer))
+    }
+
     fn create_ring(&mut self, program: Address, size: Option<u64>, reader: RingReader) -> Result<Reply, Error> {
         self.known(program)?;
         let limits = self.engine.limits();
@@ -301,7 +387,7 @@ impl<'a> Stage<'a> {
         }
         self.open()?;
         let limit = limits.max_ring_buffers_per_program;
-        if self.count(program, RINGS) >= limit {
+        if self.has(program, RINGS, limit) {
             return Err(Error::MaxBuffers { program, limit });
         }
         let id = self.new_id();
@@ -343,21 +429,49 @@ impl<'a> Stage<'a> {
         id(self.sequence, self.staged.created)
     }
 
-    fn count(&self, program: Address, kind: usize) -> u64 {
-        let base = match kind {
+    /// How much a program has without what this invocation does.
+    fn base_count(&self, program: Address, kind: usize) -> u64 {
+        match kind {
             TIMERS => self.engine.timers().live(&program),
             WATCHERS => self.engine.watchers().count(&program),
             _ => self.engine.rings().count(&program),
-        };
-        base.saturating_add_signed(self.staged.growth.get(&program).map_or(0, |growth| growth[kind]))
+        }
+    }
+
+    /// Whether a program has as much as it may.
+    fn has(&mut self, program: Address, kind: usize, limit: u64) -> bool {
+        let base = self.base_count(program, kind);
+        let count = self.count(program, kind);
+        count.span.reaches(base, limit.saturating_add_signed(-count.growth))
     }
 
     fn grow(&mut self, program: Address, kind: usize, by: i64) {
-        self.staged.growth.entry(program).or_default()[kind] += by;
+        self.count(program, kind).growth += by;
+    }
+
+    fn count(&mut self, program: Address, kind: usize) -> &mut Count {
+        let counts = &mut self.staged.counts;
+        // Few invocations do this for more than one program, and none for many.
+        let index = counts.iter().position(|(other, _)| *other == program).unwrap_or_else(|| {
+            counts.push((program, Default::default()));
+            counts.len() - 1
+        });
+        &mut counts[index].1[kind]
+    }
+
+    /// Notes that what was answered depends on a ring buffer or a watcher, or on there being none.
+    fn look_at(&mut self, id: u64) {
+        let objects = &mut self.staged.grounds.objects;
+        if objects.last() != Some(&id) {
+            objects.push(id);
+        }
     }
 
     fn watcher(&mut self, caller: Caller, id: u64) -> Result<&mut Watcher, Error> {
         let base = self.engine.watcher(id);
+        if !self.staged.watchers.contains_key(&id) {
+            self.look_at(id);
+        }
         let staged = match self.staged.watchers.entry(id) {
             Entry::Occupied(staged) => staged.into_mut(),
             Entry::Vacant(none) => {
@@ -369,9 +483,11 @@ impl<'a> Stage<'a> {
     }
 
     /// A ring buffer as this invocation would leave it, if the caller may use it in this way.
-    fn ring(&self, caller: Caller, id: u64, access: Access) -> Result<&RingHeader, Error> {
-        let staged = self.staged.rings.get(&id);
-        let header = match staged {
+    fn ring(&mut self, caller: Caller, id: u64, access: Access) -> Result<&RingHeader, Error> {
+        if !self.staged.rings.contains_key(&id) {
+            self.look_at(id);
+        }
+        let header = match self.staged.rings.get(&id) {
             Some(draft) if draft.destroyed => None,
             Some(draft) => Some(&draft.header),
             None => self.engine.rings().get(id).map(|ring| &ring.header),
@@ -423,6 +539,10 @@ fn owns(caller: Caller, owner: Address) -> bool {
         Caller::Host => true,
         Caller::Program(program) => program == owner,
     }
+}
+
+fn is_cancellable(caller: Caller, timer: &Timer) -> bool {
+    timer.is_live() && owns(caller, timer.spec.callback.program)
 }
 
 fn with_own_account(spec: &WatcherSpec) -> WatcherSpec {

@@ -280,13 +280,9 @@ impl Timers {
         self.active
     }
 
-    /// Adds a timer or replaces it by its new state.
-    pub fn put(&mut self, timer: Timer) {
+    /// Adds a timer.
+    pub fn insert(&mut self, timer: Timer) {
         let id = timer.id;
-        if self.timers.contains_key(&id) {
-            self.update(id, |old| *old = timer);
-            return;
-        }
         let owned = self.by_program.entry(timer.spec.callback.program).or_default();
         owned.ids.insert(id);
         let (slot, state) = (timer.trigger_slot, timer.state);

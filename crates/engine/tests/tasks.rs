@@ -223,7 +223,9 @@ fn nothing_changes_while_a_slot_runs() {
     assert_eq!(code(engine.remove_program(PROGRAM)), busy);
     assert_eq!(code(engine.drain()), busy);
     let execution = execute(&engine, engine.batch().task(0), engine.stage(0), &idle);
-    assert!(matches!(engine.commit(vec![execution]), Progress::Report(_)));
+    assert!(engine.commit(execution).is_ok());
+    assert_eq!(code(engine.drain()), busy, "the slot has not ended");
+    assert!(matches!(engine.advance(), Progress::Report(_)));
     engine.drain().unwrap();
 }
 

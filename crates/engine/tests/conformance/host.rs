@@ -43,8 +43,16 @@ impl Host {
                 Progress::Batch => {
                     let batch = engine.batch();
                     let count = independent(&batch.iter().take(self.ahead).collect::<Vec<_>>());
-                    let executions = (0..count).map(|index| program::execute(engine, batch.task(index), engine.stage(index))).collect();
-                    progress = engine.commit(executions);
+                    let executions: Vec<_> = (0..count).map(|index| program::execute(engine, batch.task(index), engine.stage(index))).collect();
+                    for execution in executions {
+                        // An earlier one may have cancelled it.
+                        let is_next = engine.batch().iter().next().is_some_and(|task| task.id == execution.task_id);
+                        if is_next && engine.commit(execution).is_err() {
+                            let again = program::execute(engine, engine.batch().task(0), engine.stage(0));
+                            assert!(engine.commit(again).is_ok(), "nothing comes between");
+                        }
+                    }
+                    progress = engine.advance();
                 }
             }
         }

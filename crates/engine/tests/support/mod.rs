@@ -68,9 +68,21 @@ pub fn speculative_slot(engine: &mut Engine, slot: u64, behaviour: Behaviour<'_>
                 let batch = engine.batch();
                 let tasks: Vec<_> = batch.iter().take(ahead(batch.len()).max(1)).collect();
                 let count = independent(&tasks);
-                let executions = (0..count).map(|index| execute(engine, batch.task(index), engine.stage(index), behaviour)).collect();
-                progress = engine.commit(executions);
+                let executions: Vec<_> = (0..count).map(|index| execute(engine, batch.task(index), engine.stage(index), behaviour)).collect();
+                commit(engine, executions, &|engine, task, stage| execute(engine, task, stage, behaviour));
+                progress = engine.advance();
             }
+        }
+    }
+}
+
+/// Takes the outcomes of the first tasks, and runs a task again at its turn when its outcome does not hold.
+pub fn commit(engine: &mut Engine, executions: Vec<Execution>, run: &dyn Fn(&Engine, &Task, Stage<'_>) -> Execution) {
+    for execution in executions {
+        // An earlier one may have cancelled it.
+        if engine.batch().iter().next().is_some_and(|task| task.id == execution.task_id) && engine.commit(execution).is_err() {
+            let again = run(engine, engine.batch().task(0), engine.stage(0));
+            assert!(engine.commit(again).is_ok(), "nothing comes between");
         }
     }
 }
