@@ -7,9 +7,11 @@ mod parallel;
 mod runtime;
 
 pub use async_bpf_engine::*;
+#[doc(hidden)]
+pub use parallel::{Moment, Observer};
 pub use runtime::{Executor, LoadError};
 
-use parallel::{MAX_GROUP, Workers};
+use parallel::{Run, View, Window, Workers};
 use runtime::{Runtime, SlotEnvironment};
 
 /// What an [`Svm`] is created with.
@@ -41,6 +43,9 @@ pub struct Svm {
     /// Sysvars of the current slot.
     slot: SlotEnvironment,
     workers: Workers,
+    window: Window,
+    /// For tests.
+    observer: Option<Observer>,
 }
 
 /// Why a program was not added.
@@ -74,7 +79,7 @@ impl Svm {
         }
         engine.seal_genesis();
         let slot = runtime.slot_environment(engine.slot(), engine.unix_timestamp());
-        Ok(Svm { engine, runtime, slot, workers: Workers::new(config.workers) })
+        Ok(Svm { engine, runtime, slot, workers: Workers::new(config.workers), window: Window::default(), observer: None })
     }
 
     /// The engine, to look at.
@@ -141,18 +146,15 @@ impl Svm {
     /// Processes one slot.
     pub fn process_slot(&mut self, input: SlotInput) -> Result<SlotReport, Error> {
         let mut progress = self.engine.step_with(input, &self.workers)?;
-        let mut group = MAX_GROUP;
+        self.window.begin_slot();
         loop {
             match progress {
                 Progress::Report(report) => return Ok(report),
                 Progress::Batch => {
                     self.enter_slot();
-                    let executions = self.workers.run(&self.engine, &self.runtime, &self.slot, group);
-                    let executed: Vec<_> = executions.iter().map(|execution| execution.task_id).collect();
-                    progress = self.engine.commit(executions);
-                    // Where tasks spoil each other's outcomes, running far ahead is work for nothing.
-                    let spoiled = self.engine.batch().iter().next().is_some_and(|task| executed.contains(&task.id));
-                    group = if spoiled { self.workers.count() } else { MAX_GROUP.min(2 * group) };
+                    let run = Run { runtime: &self.runtime, slot: &self.slot, observer: self.observer.as_ref() };
+                    self.window.process(&mut self.engine, &self.workers, run);
+                    progress = self.engine.advance();
                 }
             }
         }
@@ -162,7 +164,7 @@ impl Svm {
     pub fn invoke(&mut self, callback: Callback) -> Result<Outcome, Error> {
         let task = self.engine.begin_invoke(callback)?;
         self.enter_slot();
-        let execution = self.runtime.execute(&self.engine, &self.slot, &task, self.engine.invoke_stage(&task));
+        let execution = self.runtime.execute(View::of(&self.engine), &self.slot, &task, self.engine.invoke_stage(&task));
         Ok(self.engine.commit_invoke(&task, execution))
     }
 
@@ -170,6 +172,12 @@ impl Svm {
     #[doc(hidden)]
     pub fn testing_panic_in_syscall(&self, name: &str) {
         self.runtime.testing_panic_in_syscall(name);
+    }
+
+    /// Tells an observer of moments in the lives of executions, on the threads on which they happen.
+    #[doc(hidden)]
+    pub fn testing_observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     lean,
     sysvars::SlotEnvironment,
 };
-use crate::{Changes, Engine, ErrorCode, Execution, Failure, Stage, Staged, Task};
+use crate::{Changes, ErrorCode, Execution, Failure, Stage, Staged, Task, parallel::View};
 use solana_account::{AccountSharedData, ReadableAccount};
 use solana_hash::Hash;
 use solana_instruction_error::InstructionError;
@@ -42,11 +42,11 @@ struct NoStake;
 impl InvokeContextCallback for NoStake {}
 
 impl Runtime {
-    /// Runs a task against the accounts as they are. Nothing is changed; what it would change is returned.
-    pub fn execute(&self, engine: &Engine, slot: &SlotEnvironment, task: &Task, stage: Stage<'_>) -> Execution {
+    /// Runs a task against the accounts as it sees them. Nothing is changed; what it would change is returned.
+    pub fn execute(&self, view: View<'_>, slot: &SlotEnvironment, task: &Task, stage: Stage<'_>) -> Execution {
         let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor: self.executor, repeat: false, fault: None };
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let ran = self.run(engine, slot, task, &mut frame);
+            let ran = self.run(view, slot, task, &mut frame);
             if !frame.repeat {
                 return ran;
             }
@@ -54,7 +54,7 @@ impl Runtime {
             frame.fault = None;
             frame.last_errors.clear();
             frame.stage.restart();
-            self.run(engine, slot, task, &mut frame)
+            self.run(view, slot, task, &mut frame)
         }));
         clear_mmx();
         let (units_consumed, logs, result, staged) = match ran {
@@ -68,10 +68,10 @@ impl Runtime {
         Execution { task_id: task.id, units_consumed, logs, result, staged }
     }
 
-    fn run(&self, engine: &Engine, slot: &SlotEnvironment, task: &Task, frame: &mut Frame<'_>) -> (u64, Vec<String>, Result<Changes, Failure>) {
+    fn run(&self, view: View<'_>, slot: &SlotEnvironment, task: &Task, frame: &mut Frame<'_>) -> (u64, Vec<String>, Result<Changes, Failure>) {
         let callback = &*task.callback;
         let program = pubkey(&callback.program);
-        let load = |key: &Pubkey| slot.get(key).cloned().or_else(|| engine.account(&address(key)).map(to_shared)).unwrap_or_default();
+        let load = |key: &Pubkey| slot.get(key).cloned().or_else(|| view.account(&address(key)).map(to_shared)).unwrap_or_default();
         // A transaction has each account once, with one pair of flags, whatever its instruction says at each mention.
         let mut accounts: Vec<(Pubkey, AccountSharedData)> = Vec::with_capacity(callback.accounts.len() + 1);
         let mut mentions: Vec<InstructionAccount> = Vec::with_capacity(callback.accounts.len());
@@ -79,7 +79,7 @@ impl Runtime {
         for meta in &callback.accounts {
             let key = pubkey(&meta.address);
             // What the runtime provides is never written, whatever the host says.
-            let writable = meta.writable && !super::is_reserved(&meta.address) && !engine.is_program(&meta.address);
+            let writable = meta.writable && !super::is_reserved(&meta.address) && !view.engine().is_program(&meta.address);
             let index = match accounts.iter().position(|(other, _)| *other == key) {
                 Some(index) => {
                     let first = &mut mentions[first_mention[index] as usize];
