@@ -204,3 +204,122 @@ impl Graph {
         edges.filter(move |edge| edge.version as usize == version).map(|edge| edge.to as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Address;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Accounts by number, and whether each is declared writable; an account may be mentioned more than once.
+    type Mentions = Vec<(u8, bool)>;
+
+    fn graph(tasks: &[Mentions], deferred: &[usize]) -> Graph {
+        let mut graph = Graph::default();
+        // What an earlier window left must not matter.
+        for _ in 0..2 {
+            graph.clear();
+            for (task, mentions) in tasks.iter().enumerate() {
+                let meta = |&(n, writable): &(u8, bool)| AccountMeta { address: Address([n; 32]), signer: false, writable };
+                graph.push(&mentions.iter().map(meta).collect::<Vec<_>>(), deferred.contains(&task));
+            }
+        }
+        graph
+    }
+
+    fn writes(task: &Mentions, account: u8) -> bool {
+        task.contains(&(account, true))
+    }
+
+    /// Whether one must wait for the other: the definition.
+    fn conflict(earlier: &Mentions, later: &Mentions) -> bool {
+        let shared = earlier.iter().filter(|(account, _)| later.iter().any(|(other, _)| other == account));
+        shared.into_iter().any(|(account, _)| writes(earlier, *account) || writes(later, *account))
+    }
+
+    /// For each task all those that must be done before it, the indirect ones included.
+    fn naive_ancestors(tasks: &[Mentions]) -> Vec<BTreeSet<usize>> {
+        let mut ancestors: Vec<BTreeSet<usize>> = Vec::new();
+        for later in tasks {
+            let direct = (0..ancestors.len()).filter(|earlier| conflict(&tasks[*earlier], later));
+            ancestors.push(direct.flat_map(|earlier| ancestors[earlier].iter().copied().chain([earlier])).collect());
+        }
+        ancestors
+    }
+
+    fn ancestors(graph: &Graph) -> Vec<BTreeSet<usize>> {
+        let mut ancestors = vec![BTreeSet::new(); graph.len()];
+        for task in 0..graph.len() {
+            for edge in graph.edges_of(task) {
+                let mut mine = ancestors[task].clone();
+                mine.insert(task);
+                ancestors[edge.to as usize].extend(mine);
+            }
+        }
+        ancestors
+    }
+
+    fn tasks() -> impl Strategy<Value = Vec<Mentions>> {
+        let mention = (0..6u8, prop_oneof![2 => Just(false), 1 => Just(true)]);
+        proptest::collection::vec(proptest::collection::vec(mention, 0..4), 0..24)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn tasks_wait_for_what_they_conflict_with_and_for_nothing_else(tasks in tasks()) {
+            let graph = graph(&tasks, &[]);
+            prop_assert_eq!(ancestors(&graph), naive_ancestors(&tasks));
+            let alone = naive_ancestors(&tasks).iter().all(BTreeSet::is_empty);
+            prop_assert_eq!(graph.has_conflicts(), !alone);
+        }
+
+        #[test]
+        fn each_mention_sees_what_the_last_writer_left(tasks in tasks()) {
+            let graph = graph(&tasks, &[]);
+            let mut readers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+            for (index, task) in tasks.iter().enumerate() {
+                for (mention, (account, _)) in task.iter().enumerate() {
+                    let seen = graph.seen(index, mention);
+                    let writer = (0..index).rev().find(|earlier| writes(&tasks[*earlier], *account));
+                    prop_assert_eq!(seen.map(|version| graph.versions[version].writer as usize), writer);
+                    if let (Some(version), Some(writer)) = (seen, writer) {
+                        prop_assert!(graph.versions_of(writer).contains(&version));
+                        prop_assert_eq!(tasks[writer][graph.mention(version)].0, *account);
+                        readers.entry(version).or_default().insert(index);
+                    }
+                }
+                let written: BTreeSet<_> = task.iter().filter(|(_, writable)| *writable).map(|(account, _)| *account).collect();
+                prop_assert_eq!(graph.versions_of(index).len(), written.len());
+            }
+            for version in 0..graph.version_count() {
+                prop_assert_eq!(graph.readers(version).collect::<BTreeSet<_>>(), readers.remove(&version).unwrap_or_default());
+            }
+        }
+
+        #[test]
+        fn each_task_becomes_ready_once_when_its_turn_has_come(tasks in tasks(), deferred in proptest::collection::vec(0..24usize, 0..3), dice in proptest::collection::vec(any::<usize>(), 100)) {
+            let graph = graph(&tasks, &deferred);
+            let ancestors = naive_ancestors(&tasks);
+            let (mut arrived, mut ready, mut done) = (0, Vec::new(), Vec::new());
+            let mut dice = dice.iter().cycle();
+            while arrived < tasks.len() || !ready.is_empty() {
+                let roll = dice.next().unwrap();
+                if arrived < tasks.len() && (ready.is_empty() || roll % 2 == 0) {
+                    ready.extend(graph.arrive(arrived).then_some(arrived));
+                    arrived += 1;
+                } else {
+                    let task: usize = ready.swap_remove(roll % ready.len());
+                    prop_assert!(ancestors[task].iter().all(|earlier| done.contains(earlier)) && !done.contains(&task));
+                    done.push(task);
+                    graph.finish(task, |task| ready.push(task));
+                }
+            }
+            done.sort_unstable();
+            let runs = |task: &usize| !deferred.contains(task) && ancestors[*task].iter().all(|earlier| !deferred.contains(earlier));
+            prop_assert_eq!(done, (0..tasks.len()).filter(runs).collect::<Vec<_>>());
+        }
+    }
+}

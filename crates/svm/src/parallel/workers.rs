@@ -19,13 +19,11 @@ pub(crate) struct Workers {
 impl Workers {
     pub fn new(count: usize) -> Self {
         let mut threads = Vec::with_capacity(count - 1);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(count - 1)
-            .spawn_handler(|thread| {
-                let name = format!("async-bpf-{}", thread.index());
-                threads.push(Builder::new().name(name).stack_size(STACK_SIZE).spawn(|| thread.run())?);
-                Ok(())
-            });
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count - 1).spawn_handler(|thread| {
+            let name = format!("async-bpf-{}", thread.index());
+            threads.push(Builder::new().name(name).stack_size(STACK_SIZE).spawn(|| thread.run())?);
+            Ok(())
+        });
         match (count > 1).then(|| pool.build()) {
             Some(Ok(pool)) => Workers { pool: Some(pool), threads },
             // One is enough or, slower and with the same results, the system has no threads to give.
