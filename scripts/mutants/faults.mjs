@@ -619,6 +619,25 @@ const FAULTS = {
       '"sol_ring_buffer_grant", RingGrant, Zero,',
     ],
   ],
+  'crates/svm/src/runtime/execute.rs': [
+    ['stage-not-restarted', 'what is run again has called before', 'frame.stage.restart();', ''],
+    ['fault-kept', 'what is run again names the fault of the first run', 'frame.fault = None;', ''],
+    [
+      'mention-flags-not-merged',
+      'each mention of an account has flags of its own',
+      'first.set_is_writable(first.is_writable() || writable);',
+      '',
+    ],
+  ],
+  'crates/svm/src/runtime/lean.rs': [
+    ['never-repeated', 'the lean executor has the last word', 'frame::with(|frame| frame.repeat = true);', ''],
+    ['stack-faults-final', 'a fault in the stack is not run again', 'if address >= MM_STACK_START', 'if address >= MM_INPUT_START'],
+    ['units-not-depleted', 'a fault costs what was used', 'context.consume(context.get_remaining());', ''],
+  ],
+  'crates/svm/src/runtime/memory.rs': [
+    ['stack-residue', 'a program sees the stack of the one before', 'self.stack.as_slice_mut()[..stack_len as usize].fill(0);', ''],
+    ['heap-residue', 'a program sees the heap of the one before', 'self.heap.as_slice_mut()[..heap_len as usize].fill(0);', ''],
+  ],
   'crates/svm/src/parallel.rs': [
     ['writer-runs-beside-readers', 'a task may write what an earlier one reads', '*written || meta.writable', '*written'],
     [
