@@ -164,7 +164,7 @@ impl Svm {
     pub fn invoke(&mut self, callback: Callback) -> Result<Outcome, Error> {
         let task = self.engine.begin_invoke(callback)?;
         self.enter_slot();
-        let execution = self.runtime.execute(View::of(&self.engine), &self.slot, &task, self.engine.invoke_stage(&task));
+        let execution = self.runtime.session().execute(View::of(&self.engine), &self.slot, &task, self.engine.invoke_stage(&task));
         Ok(self.engine.commit_invoke(&task, execution))
     }
 

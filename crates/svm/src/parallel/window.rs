@@ -7,7 +7,7 @@
 use super::{graph::Graph, pace::Pace, workers::Workers};
 use crate::{
     Account, Address, Changes, Engine, Execution, Task,
-    runtime::{Runtime, SlotEnvironment},
+    runtime::{Runtime, Session, SlotEnvironment},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -60,10 +60,10 @@ impl Run<'_> {
         }
     }
 
-    fn in_turn(&self, engine: &Engine) -> Execution {
+    fn in_turn(&self, engine: &Engine, session: &mut Session<'_>) -> Execution {
         let task = engine.batch().task(0);
         self.observe(Moment::BeginsInTurn, task);
-        self.runtime.execute(View::of(engine), self.slot, task, engine.stage(0))
+        session.execute(View::of(engine), self.slot, task, engine.stage(0))
     }
 }
 
@@ -152,6 +152,7 @@ impl Window {
     pub fn process(&mut self, engine: &mut Engine, workers: &Workers, run: Run<'_>) {
         let tasks = engine.batch().len();
         self.run_ahead(engine, workers, run);
+        let mut session = run.runtime.session();
         for index in 0..self.len {
             let first = match self.take(index) {
                 // An earlier task has cancelled it.
@@ -163,7 +164,7 @@ impl Window {
                 Some(execution) => Some(execution.result.unwrap_or_default()),
                 None => None,
             };
-            let execution = run.in_turn(engine);
+            let execution = run.in_turn(engine, &mut session);
             if let Some(first) = first {
                 self.pace.spoiled(engine.batch().iter().take(self.len - index));
                 self.compare(index, engine, &first, &execution);
@@ -305,11 +306,12 @@ struct Ahead<'a> {
 impl Ahead<'_> {
     /// What each worker does.
     fn work(&self) {
+        let mut session = self.run.runtime.session();
         while let Some(index) = self.next() {
             let mut index = Some(index);
             while let Some(task) = index {
                 // A task that does not come to its end here runs at its turn, and those that wait for it do.
-                index = catch_unwind(AssertUnwindSafe(|| self.execute(task))).unwrap_or(None);
+                index = catch_unwind(AssertUnwindSafe(|| self.execute(task, &mut session))).unwrap_or(None);
             }
         }
     }
@@ -350,7 +352,7 @@ impl Ahead<'_> {
     }
 
     /// Runs a task, and says which one that has become ready to run next.
-    fn execute(&self, index: usize) -> Option<usize> {
+    fn execute(&self, index: usize, session: &mut Session<'_>) -> Option<usize> {
         let Ahead { window, engine, run, .. } = *self;
         if self.is_full() {
             return None;
@@ -358,7 +360,7 @@ impl Ahead<'_> {
         let task = engine.batch().task(index);
         run.observe(Moment::BeginsAhead, task);
         let view = View { engine, ahead: Some((window, index, task)) };
-        let execution = run.runtime.execute(view, run.slot, task, engine.stage(index));
+        let execution = session.execute(view, run.slot, task, engine.stage(index));
         run.observe(Moment::EndsAhead, task);
         let weight = window.weight(engine, index, task, &execution);
         if weight >= MIN_COUNTED {

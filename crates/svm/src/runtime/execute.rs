@@ -1,7 +1,7 @@
 //! One invocation: from a task to what it would change.
 
 use super::{
-    Executor, Runtime,
+    Executor, Session,
     accounts::{address, from_shared, pubkey, to_shared},
     frame::{self, Frame},
     lean,
@@ -41,10 +41,10 @@ const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
 struct NoStake;
 impl InvokeContextCallback for NoStake {}
 
-impl Runtime {
+impl Session<'_> {
     /// Runs a task against the accounts as it sees them. Nothing is changed; what it would change is returned.
-    pub fn execute(&self, view: View<'_>, slot: &SlotEnvironment, task: &Task, stage: Stage<'_>) -> Execution {
-        let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor: self.executor, repeat: false, fault: None };
+    pub fn execute(&mut self, view: View<'_>, slot: &SlotEnvironment, task: &Task, stage: Stage<'_>) -> Execution {
+        let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor: self.runtime.executor, repeat: false, fault: None };
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let ran = self.run(view, slot, task, &mut frame);
             if !frame.repeat {
@@ -68,7 +68,8 @@ impl Runtime {
         Execution { task_id: task.id, units_consumed, logs, result, staged }
     }
 
-    fn run(&self, view: View<'_>, slot: &SlotEnvironment, task: &Task, frame: &mut Frame<'_>) -> (u64, Vec<String>, Result<Changes, Failure>) {
+    fn run(&mut self, view: View<'_>, slot: &SlotEnvironment, task: &Task, frame: &mut Frame<'_>) -> (u64, Vec<String>, Result<Changes, Failure>) {
+        let Session { runtime, own } = self;
         let callback = &*task.callback;
         let program = pubkey(&callback.program);
         let load = |key: &Pubkey| slot.get(key).cloned().or_else(|| view.account(&address(key)).map(to_shared)).unwrap_or_default();
@@ -101,11 +102,11 @@ impl Runtime {
             }
         }
         let program_index = accounts.iter().position(|(key, _)| *key == program).unwrap_or_else(|| {
-            accounts.push((program, load(&program)));
+            accounts.push((program, own.program(&program, view.engine())));
             accounts.len() - 1
         });
 
-        let environment = &self.environment;
+        let environment = &runtime.environment;
         let mut transaction = TransactionContext::new(
             accounts,
             slot.rent.clone(),
@@ -118,31 +119,31 @@ impl Runtime {
         if let Err(error) = configured {
             return (0, Vec::new(), Err(instruction_failure(&error, None)));
         }
-        let logs = self.logs.then(|| LogCollector::new_ref_with_limit(Some(LOG_LIMIT)));
-        let (result, units_consumed) = self.with_cache(|cache| {
-            let config = EnvironmentConfig::new(
-                Hash::default(),
-                LAMPORTS_PER_SIGNATURE,
-                false,
-                &NoStake,
-                &environment.features,
-                &environment.environments,
-                &slot.cache,
-            );
-            let budget = SVMTransactionExecutionBudget { compute_unit_limit: callback.compute_budget, ..environment.budget };
-            let mut context = InvokeContext::new(&mut transaction, cache, config, logs.clone(), budget, environment.cost);
-            let executor = frame.executor;
-            let result = frame::scope(frame, || match self.executable(&program) {
-                Some(executable) if executor == Executor::Lean => {
-                    // SAFETY: programs are compiled for contexts of any lifetime, which their type calls 'static; the runtime drops the
-                    // lifetimes in the same way. Nothing of the context outlives the call: the virtual machine is gone when it returns.
-                    let context = unsafe { std::mem::transmute::<&mut InvokeContext<'_, '_>, &mut InvokeContext<'static, 'static>>(&mut context) };
-                    lean::process_instruction(context, executable)
-                }
-                _ => context.process_instruction(&mut 0, &mut ExecuteTimings::default()),
-            });
-            (result, callback.compute_budget - context.get_remaining())
+        let logs = runtime.logs.then(|| LogCollector::new_ref_with_limit(Some(LOG_LIMIT)));
+        let config = EnvironmentConfig::new(
+            Hash::default(),
+            LAMPORTS_PER_SIGNATURE,
+            false,
+            &NoStake,
+            &environment.features,
+            &environment.environments,
+            &slot.cache,
+        );
+        let budget = SVMTransactionExecutionBudget { compute_unit_limit: callback.compute_budget, ..environment.budget };
+        let mut context = InvokeContext::new(&mut transaction, &mut own.cache, config, logs.clone(), budget, environment.cost);
+        let executor = frame.executor;
+        let result = frame::scope(frame, || match runtime.executable(&program) {
+            Some(executable) if executor == Executor::Lean => {
+                // SAFETY: programs are compiled for contexts of any lifetime, which their type calls 'static; the runtime drops the
+                // lifetimes in the same way. Nothing of the context outlives the call: the virtual machine is gone when it returns.
+                let context = unsafe { std::mem::transmute::<&mut InvokeContext<'_, '_>, &mut InvokeContext<'static, 'static>>(&mut context) };
+                lean::process_instruction(context, executable)
+            }
+            _ => context.process_instruction(&mut 0, &mut ExecuteTimings::default()),
         });
+        let units_consumed = callback.compute_budget - context.get_remaining();
+        // A program can have made a loader deploy something, which is no business of the next invocation.
+        own.cache.drain_modified_entries();
         let logs = logs.map_or_else(Vec::new, |logs| std::mem::take(&mut logs.borrow_mut().messages));
         let result = match result {
             Ok(()) => changes(ExecutionRecord::from(transaction), load, &slot.rent),

@@ -4,7 +4,7 @@
 //! - [`loader`]: ELF files to compiled programs
 //! - [`sysvars`]: Clock, Rent and the others, per slot
 //! - [`accounts`]: accounts in both forms, and the accounts that stand for programs
-//! - [`execute`]: one invocation, by the executor that was chosen
+//! - [`execute`]: one invocation, by the executor that was chosen, in a [`session`] of the thread that runs it
 //! - [`entrypoint`]: the loader, which is what runs programs in a CPI too; [`lean`]: its fast path, and [`memory`], which that one uses
 //! - [`syscalls`]: what programs call, and [`frame`], through which a syscall finds its invocation
 
@@ -16,11 +16,13 @@ mod frame;
 mod lean;
 mod loader;
 mod memory;
+mod session;
 mod syscalls;
 mod sysvars;
 
 pub(crate) use accounts::{builtin_accounts, invocable_builtins, is_reserved, program_accounts};
 pub use loader::LoadError;
+pub(crate) use session::Session;
 pub(crate) use sysvars::SlotEnvironment;
 
 use crate::Address;
@@ -28,7 +30,6 @@ use environment::Environment;
 use loader::Program;
 use solana_program_runtime::{
     invoke_context::Executable,
-    loaded_programs::ProgramCacheForTxBatch,
     program_cache_entry::{ProgramCacheEntry, ProgramCacheEntryType},
 };
 use solana_pubkey::Pubkey;
@@ -56,8 +57,8 @@ pub(crate) struct Runtime {
     environment: Environment,
     sysvars: Sysvars,
     programs: HashMap<Pubkey, Arc<ProgramCacheEntry>>,
-    /// Caches in the form that an invocation borrows mutably; as many as invocations ever ran at the same time.
-    caches: Mutex<Vec<ProgramCacheForTxBatch>>,
+    /// As many as there ever were sessions at the same time.
+    spare: Mutex<Vec<session::Own>>,
 }
 
 impl Runtime {
@@ -68,7 +69,7 @@ impl Runtime {
             environment: Environment::new(),
             sysvars: Sysvars::new(),
             programs: environment::builtins(),
-            caches: Mutex::default(),
+            spare: Mutex::default(),
         }
     }
 
@@ -79,12 +80,12 @@ impl Runtime {
 
     pub fn insert(&mut self, address: Address, program: Program) {
         self.programs.insert(accounts::pubkey(&address), program.entry);
-        self.caches.get_mut().expect("no invocation panicked with the lock").clear();
+        self.spare.get_mut().expect("nothing panics with this lock").clear();
     }
 
     pub fn remove(&mut self, address: &Address) {
         self.programs.remove(&accounts::pubkey(address));
-        self.caches.get_mut().expect("no invocation panicked with the lock").clear();
+        self.spare.get_mut().expect("nothing panics with this lock").clear();
     }
 
     pub fn slot_environment(&self, slot: u64, unix_timestamp: i64) -> SlotEnvironment {
@@ -101,21 +102,5 @@ impl Runtime {
             ProgramCacheEntryType::Loaded(executable) => Some(executable),
             _ => None,
         }
-    }
-
-    fn with_cache<T>(&self, run: impl FnOnce(&mut ProgramCacheForTxBatch) -> T) -> T {
-        let spare = self.caches.lock().expect("nothing panics with this lock").pop();
-        let mut cache = spare.unwrap_or_else(|| {
-            let mut cache = ProgramCacheForTxBatch::new(0);
-            for (key, entry) in &self.programs {
-                cache.replenish(*key, entry.clone());
-            }
-            cache
-        });
-        let result = run(&mut cache);
-        // A program can have made a loader deploy something, which is no business of the next invocation.
-        cache.drain_modified_entries();
-        self.caches.lock().expect("nothing panics with this lock").push(cache);
-        result
     }
 }
