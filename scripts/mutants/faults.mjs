@@ -68,16 +68,16 @@ const FAULTS = {
       '',
     ],
     [
-      'finished-timer-not-versioned',
-      'tasks that ran ahead do not notice that a timer finished',
-      'timer.callback_ended(state)).is_some() {\n            self.version += 1;',
-      'timer.callback_ended(state)).is_some() {',
+      'watcher-changes-not-noted',
+      'tasks that ran ahead do not notice changes of watchers',
+      'staged.watchers.keys().chain(staged.rings.keys());',
+      'staged.rings.keys();',
     ],
     [
-      'changes-not-versioned',
+      'changes-noted-too-early',
       'tasks that ran ahead do not notice changes',
-      'return;\n        }\n        self.version += 1;\n',
-      'return;\n        }\n',
+      'is_some_and(|changed| *changed > version)',
+      'is_some_and(|changed| *changed > version + 1)',
     ],
     [
       'limit-exclusive',
@@ -88,8 +88,8 @@ const FAULTS = {
     [
       'limit-counts-budgets',
       'the slot is charged budgets instead of units',
-      'running.report.units_consumed += outcome.units_consumed;',
-      'running.report.units_consumed += task.callback.compute_budget;',
+      'report.units_consumed += outcome.units_consumed;',
+      'report.units_consumed += task.callback.compute_budget;',
     ],
     [
       'limit-forgets-those-ahead',
@@ -288,8 +288,28 @@ const FAULTS = {
     [
       'queue-length-not-compared',
       'tasks that ran ahead do not notice a shorter queue',
-      '(self.staged.version, self.staged.pending_tasks) == (staged.version, staged.pending_tasks)',
-      'self.staged.version == staged.version',
+      'pending_tasks.has(self.pending_tasks)',
+      'pending_tasks.has(pending_tasks.least)',
+    ],
+    ['span-too-wide', 'tasks that ran ahead do not notice that they come to a limit', 'self.most.min(mark - 1)', 'self.most.min(mark)'],
+    ['span-without-least', 'tasks that ran ahead do not notice that there is room again', 'self.least.max(mark)', 'self.least'],
+    [
+      'span-forgets-growth',
+      'tasks that ran ahead forget what they themselves create',
+      'count.span.reaches(base, limit.saturating_add_signed(-count.growth))',
+      'count.span.reaches(base.saturating_add_signed(count.growth), limit)',
+    ],
+    [
+      'cancelling-depends-on-nothing',
+      'tasks that ran ahead do not notice that a timer cannot be cancelled any more',
+      'self.can_cancel(*caller, *id) == *possible',
+      'self.can_cancel(*caller, *id) >= *possible || *possible',
+    ],
+    [
+      'objects-not-looked-at',
+      'tasks that ran ahead do not notice that there is a ring buffer now',
+      'if objects.last() != Some(&id) {',
+      'if objects.last() != Some(&id) && self.engine.rings().get(id).is_some() {',
     ],
     [
       'replay-compares-success-only',
@@ -313,20 +333,20 @@ const FAULTS = {
     [
       'one-timer-too-many',
       'a program can have one timer more',
-      'if self.count(program, TIMERS) >= limit {',
-      'if self.count(program, TIMERS) > limit {',
+      'if self.has(program, TIMERS, limit) {',
+      'if self.has(program, TIMERS, limit + 1) {',
     ],
     [
       'cancelled-timer-counts-twice',
       'staged growth of a cancelled timer has the wrong sign',
-      'self.grow(timer.spec.callback.program, TIMERS, -1);',
-      'self.grow(timer.spec.callback.program, TIMERS, 1);',
+      'self.grow(program.ok_or(Error::InvalidTimer { id })?, TIMERS, -1);',
+      'self.grow(program.ok_or(Error::InvalidTimer { id })?, TIMERS, 1);',
     ],
     [
       'queued-timer-not-cancelled',
       'an EXECUTING timer cannot be cancelled',
-      '.filter(|timer| timer.is_live() && owns(',
-      '.filter(|timer| timer.state == TimerState::Pending && owns(',
+      'timer.is_live() && owns(',
+      'timer.state == TimerState::Pending && owns(',
     ],
     [
       'removed-watcher-still-counts',
@@ -376,8 +396,8 @@ const FAULTS = {
     [
       'own-tasks-not-counted',
       'one invocation can overfill the queue',
-      'self.staged.pending_tasks + self.staged.tasks.len() as u64 >= limit',
-      'self.staged.pending_tasks >= limit',
+      'limit.saturating_sub(self.staged.tasks.len() as u64)',
+      'limit',
     ],
     ['exact-output-too-small', 'an output that just fits is too small', 'if needed > max_len {', 'if needed >= max_len {'],
   ],
@@ -638,13 +658,83 @@ const FAULTS = {
     ['stack-residue', 'a program sees the stack of the one before', 'self.stack.as_slice_mut()[..stack_len as usize].fill(0);', ''],
     ['heap-residue', 'a program sees the heap of the one before', 'self.heap.as_slice_mut()[..heap_len as usize].fill(0);', ''],
   ],
-  'crates/svm/src/parallel.rs': [
-    ['writer-runs-beside-readers', 'a task may write what an earlier one reads', '*written || meta.writable', '*written'],
+  'crates/svm/src/parallel/graph.rs': [
     [
-      'last-mention-counts',
-      'of several mentions of an account the last one counts',
-      'or_default() |= meta.writable;',
-      'or_default() = meta.writable;',
+      'writer-runs-beside-readers',
+      'a task may write what an earlier one reads',
+      '            if earlier != task {',
+      '            if earlier > task {',
+    ],
+    [
+      'first-mention-counts',
+      'of several mentions of an account the first one says whether it is written',
+      'if meta.writable && newest == seen {',
+      'if meta.writable && !mentioned {',
+    ],
+    [
+      'readers-kept',
+      'who has read an older version holds up those who write',
+      '(account.readers, account.newest) = (NONE,',
+      '(account.readers, account.newest) = (account.readers,',
+    ],
+    [
+      'arrival-not-counted',
+      'a task whose predecessors end while it is looked at never runs, or twice',
+      'unmet.load(Acquire) == 1 || unmet.fetch_sub(1, AcqRel) == 1',
+      'unmet.load(Acquire) == 1 || unmet.fetch_sub(1, AcqRel) == 2',
+    ],
+  ],
+  'crates/svm/src/parallel/window.rs': [
+    [
+      'unchanged-is-the-engines',
+      'a task that changes nothing hides what those before it changed',
+      'None => self.left_by(index, mention),',
+      'None => Left::BY_ENGINE,',
+    ],
+    [
+      'only-what-ran-again-is-looked-at',
+      'who has seen an account that is not so any more is not run again',
+      'self.stale[reader] = true);',
+      'self.stale[reader] = false);',
+    ],
+    [
+      'what-it-saw-is-unchanged',
+      'who has seen an account through a task that left it alone is not run again',
+      'None => !saw_other && engine.account(address) == now,',
+      'None => engine.account(address) == now,',
+    ],
+    [
+      'everybody-runs-again',
+      'who has seen an account runs again though it is the same',
+      'Some(change) => first.accounts[change].1.as_ref() == now,',
+      'Some(_) => false,',
+    ],
+    [
+      'held-not-counted',
+      'nothing bounds what uncommitted tasks hold',
+      'weight += account.data.len() as u64;',
+      'weight += account.data.len() as u64 & 1;',
+    ],
+    [
+      'cancelled-outcome-kept',
+      'the outcome of a cancelled task is taken for that of another one',
+      '_ if tasks - engine.batch().len() > index => continue,',
+      '_ if tasks - engine.batch().len() > index + 1 => continue,',
+    ],
+    [
+      'panic-ends-window',
+      'a worker that panics ends the process slot',
+      'catch_unwind(AssertUnwindSafe(|| self.execute(task))).unwrap_or(None)',
+      'self.execute(task)',
+    ],
+    ['one-becomes-ready', 'of several tasks that become ready one runs ahead', 'queue.ready.extend(others);', 'drop(others);'],
+  ],
+  'crates/svm/src/parallel/pace.rs': [
+    [
+      'never-deferred',
+      'tasks that always spoil each other go on running ahead',
+      'self.deferred.insert(program);',
+      'self.deferred.remove(&program);',
     ],
   ],
   'crates/svm/src/lib.rs': [
