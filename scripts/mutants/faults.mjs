@@ -393,12 +393,7 @@ const FAULTS = {
       'Access::Own => granted(rights::WRITE),',
     ],
     ['next-slot-no-deadline', 'the next slot is no deadline for a task', '*deadline <= self.slot()', '*deadline <= min'],
-    [
-      'own-tasks-not-counted',
-      'one invocation can overfill the queue',
-      'limit.saturating_sub(self.staged.tasks.len() as u64)',
-      'limit',
-    ],
+    ['own-tasks-not-counted', 'one invocation can overfill the queue', 'limit.saturating_sub(self.staged.tasks.len() as u64)', 'limit'],
     ['exact-output-too-small', 'an output that just fits is too small', 'if needed > max_len {', 'if needed >= max_len {'],
   ],
   'crates/engine/src/trigger.rs': [
@@ -724,7 +719,7 @@ const FAULTS = {
     [
       'panic-ends-window',
       'a worker that panics ends the process slot',
-      'catch_unwind(AssertUnwindSafe(|| self.execute(task))).unwrap_or(None)',
+      'catch_unwind(AssertUnwindSafe(|| self.execute(task, &mut session))).unwrap_or(None)',
       'self.execute(task)',
     ],
     ['one-becomes-ready', 'of several tasks that become ready one runs ahead', 'queue.ready.extend(others);', 'drop(others);'],
