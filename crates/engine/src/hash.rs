@@ -20,15 +20,15 @@ impl StateHash {
 
     /// The next link, or the same hash when nothing changed.
     pub(crate) fn link(self, write: impl FnOnce(&mut Delta)) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.0);
-        let mut delta = Delta { hasher, buffer: Vec::new(), is_empty: true };
+        let mut buffer = Vec::with_capacity(SMALL_LEN);
+        buffer.extend_from_slice(&self.0);
+        let mut delta = Delta { hasher: None, buffer, is_empty: true };
         write(&mut delta);
-        if delta.is_empty {
-            return self;
+        match delta.hasher {
+            _ if delta.is_empty => self,
+            None => StateHash(blake3::hash(&delta.buffer).into()),
+            Some(mut hasher) => StateHash(hasher.update(&delta.buffer).finalize().into()),
         }
-        delta.hasher.update(&delta.buffer);
-        StateHash(delta.hasher.finalize().into())
     }
 }
 
@@ -46,12 +46,15 @@ impl std::fmt::Debug for StateHash {
 
 /// The canonical form of what changed. Every part begins with its tag and says how long it is, so no two deltas share their bytes.
 pub(crate) struct Delta {
-    hasher: blake3::Hasher,
-    /// What the hasher has not seen yet. It works on many bytes at once, but they should still be in the cache.
+    /// Only when there is more than the buffer should hold: most slots change little, and a hasher is two kilobytes.
+    hasher: Option<blake3::Hasher>,
+    /// What the hasher has not seen yet, the hash before included. It works on many bytes at once, but they should still be in the cache.
     buffer: Vec<u8>,
     is_empty: bool,
 }
 
+/// What a slot in which little happens writes, at most.
+const SMALL_LEN: usize = 1 << 10;
 /// Bytes that the hasher gets at once, at least.
 const BUFFER_LEN: usize = 32 << 10;
 
@@ -81,7 +84,7 @@ impl Delta {
         value.serialize(&mut self.buffer).expect("writing to memory cannot fail");
         self.is_empty = false;
         if self.buffer.len() >= BUFFER_LEN {
-            self.hasher.update(&self.buffer);
+            self.hasher.get_or_insert_default().update(&self.buffer);
             self.buffer.clear();
         }
     }
