@@ -5,14 +5,18 @@
 
 #![allow(missing_docs, reason = "the public documentation is in TypeScript")]
 
+mod bare;
+mod batches;
 mod events;
 // Public because a build for tests exports nothing to Node, and would call it unused.
 pub mod producers;
 mod shared_memory;
+pub mod slots;
 mod wire;
 
 use async_bpf_ring::MemoryError;
 use async_bpf_svm::{AddProgramError, Config, ErrorCode, Limits, Svm, SvmConfig};
+use borsh::BorshSerialize;
 use events::Listeners;
 use napi::{
     Env,
@@ -22,7 +26,6 @@ use napi_derive::napi;
 use shared_memory::SharedMemory;
 use std::{
     cell::RefCell,
-    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 use wire::{MemoryRequest, OpenRequest, Request, Response};
@@ -33,25 +36,22 @@ pub(crate) struct Host {
     pub listeners: Listeners,
 }
 
-#[derive(Default)]
-struct Engines {
-    engines: HashMap<u32, Box<Host>>,
-    last_handle: u32,
-}
-
 thread_local! {
-    /// The engines of one Node environment: each has a thread of its own. Handles are never used twice.
-    static ENGINES: RefCell<Engines> = RefCell::default();
+    /// The engines of one Node environment: each has a thread of its own. Handles count from 1 and are never used twice: what is gone leaves
+    /// its place empty.
+    static ENGINES: RefCell<Vec<Option<Box<Host>>>> = const { RefCell::new(Vec::new()) };
+    /// What a call without a wrapper leaves for `takeReply`.
+    static REPLY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 #[napi(module_exports)]
 pub fn on_load(exports: Object, env: Env) -> Result<()> {
     // Worker threads must be gone before the environment is: dropping an engine waits for its own. So must references to its values.
     env.add_env_cleanup_hook((), |()| {
-        ENGINES.with_borrow_mut(|all| all.engines.clear());
+        drop(ENGINES.take());
         producers::clear();
     })?;
-    producers::export(&exports)
+    [&producers::CALLBACKS[..], &slots::CALLBACKS, &batches::CALLBACKS].into_iter().try_for_each(|callbacks| bare::export(&exports, callbacks))
 }
 
 /// Creates an engine; the reply holds its handle.
@@ -65,9 +65,8 @@ pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env
         }
         let svm = Svm::new(SvmConfig { engine, workers: workers as usize, ..SvmConfig::default() })?;
         let handle = ENGINES.with_borrow_mut(|all| {
-            all.last_handle += 1;
-            all.engines.insert(all.last_handle, Box::new(Host { svm, listeners: Listeners::default() }));
-            all.last_handle
+            all.push(Some(Box::new(Host { svm, listeners: Listeners::default() })));
+            u32::try_from(all.len()).expect("fewer than 2^32 engines")
         });
         Ok(Response::of(&handle))
     })
@@ -92,27 +91,54 @@ pub fn call_with_memory<'env>(env: &'env Env, handle: u32, request: &[u8], memor
     })
 }
 
-fn with_host(handle: u32, run: impl FnOnce(&mut Host) -> std::result::Result<Response, Refusal>) -> std::result::Result<Response, Refusal> {
+fn with_host<R>(handle: u32, run: impl FnOnce(&mut Host) -> std::result::Result<R, Refusal>) -> std::result::Result<R, Refusal> {
     // Out of the table while the request runs: if it panics, an engine that is half way through something is gone with it.
-    let mut host = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle)).ok_or_else(Refusal::closed)?;
+    let mut host = ENGINES.with_borrow_mut(|all| place(all, handle)?.take()).ok_or_else(Refusal::closed)?;
     let response = run(&mut host);
-    ENGINES.with_borrow_mut(|all| all.engines.insert(handle, host));
+    ENGINES.with_borrow_mut(|all| {
+        if let Some(place) = place(all, handle) {
+            *place = Some(host);
+        }
+    });
     response
+}
+
+fn place(all: &mut [Option<Box<Host>>], handle: u32) -> Option<&mut Option<Box<Host>>> {
+    all.get_mut((handle as usize).wrapping_sub(1))
 }
 
 /// Drops an engine. Says whether there was one.
 #[napi]
 pub fn close(handle: u32) -> bool {
     // Taken out first, so that waiting for its threads does not hold the table.
-    let host = ENGINES.with_borrow_mut(|all| all.engines.remove(&handle));
+    let host = ENGINES.with_borrow_mut(|all| place(all, handle)?.take());
     host.is_some()
+}
+
+/// What the last call without a wrapper has left: why it was refused, or what there was no room for.
+#[napi]
+pub fn take_reply<'env>(env: &'env Env) -> Result<Uint8ArraySlice<'env>> {
+    REPLY.with_borrow(|reply| Uint8ArraySlice::copy_from(env, reply))
+}
+
+/// Runs a call without a wrapper. When it is refused, or panics, the reply says why.
+fn bare_call<R>(run: impl FnOnce(&mut Vec<u8>) -> std::result::Result<R, Refusal>) -> std::result::Result<R, ErrorCode> {
+    REPLY.with_borrow_mut(|reply| {
+        reply.clear();
+        guarded(|| run(reply)).map_err(|refusal| {
+            reply.clear();
+            let Refusal { code, message } = refusal;
+            (code, message).serialize(reply).expect("writing to memory cannot fail");
+            code
+        })
+    })
 }
 
 /// For tests: the next call of this syscall panics.
 #[napi(js_name = "TESTING_panicInSyscall")]
 pub fn testing_panic_in_syscall(handle: u32, name: String) {
-    ENGINES.with_borrow(|all| {
-        if let Some(host) = all.engines.get(&handle) {
+    ENGINES.with_borrow_mut(|all| {
+        if let Some(Some(host)) = place(all, handle) {
             host.svm.testing_panic_in_syscall(&name);
         }
     });
@@ -153,11 +179,15 @@ impl From<AddProgramError> for Refusal {
 
 /// In memory of JavaScript's own: what is lent to it comes back only when the event loop turns, and a host may work without a turn for long.
 fn reply<'env>(env: &'env Env, run: impl FnOnce() -> std::result::Result<Response, Refusal>) -> Result<Uint8ArraySlice<'env>> {
-    let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+    Uint8ArraySlice::copy_from(env, wire::encode(guarded(run)))
+}
+
+/// A panic must not reach Node.
+fn guarded<R>(run: impl FnOnce() -> std::result::Result<R, Refusal>) -> std::result::Result<R, Refusal> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         Err(Refusal {
             code: ErrorCode::ExecutionFailed,
             message: "the addon panicked and the engine is gone; this is a defect of async-bpf, please report it".into(),
         })
-    });
-    Uint8ArraySlice::copy_from(env, wire::encode(result))
+    })
 }

@@ -4,18 +4,19 @@
 //! what a method of a class does. The number holds a place in the table and how many queues have had that place, so that one that is
 //! gone, or was never there, is not mistaken for another.
 
+use crate::bare::{Call, Callback};
 use async_bpf_ring::{
     Consumer, Notify, OneToOne, PushError,
     one_to_one::{self, Producer},
 };
 use async_bpf_svm::ErrorCode;
-use napi::{JsValue, Result, bindgen_prelude::Object, check_status, sys};
+use napi::sys;
 use std::{
     cell::RefCell,
+    ffi::CStr,
     mem::{self, ManuallyDrop},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::null_mut,
-    slice,
 };
 
 /// Bits of a handle that say where in the table it is; the others count who was there.
@@ -87,91 +88,36 @@ fn push(handle: u32, message: &[u8]) -> ErrorCode {
 
 /// `producerPush(handle: number, message: Uint8Array): ErrorCode | undefined`: why it was not pushed. Making a number takes a while, too.
 unsafe extern "C" fn producer_push(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: Node-API calls this with what is needed to ask for the arguments. The message is memory of JavaScript's, which does not run,
-    // so that nobody on this thread writes it; that it may be shared with another thread is the caller's to avoid, and would spoil its
-    // own message. It is empty where it has no address.
-    unsafe {
-        let (mut count, mut arguments) = (2, [null_mut(); 2]);
-        sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), null_mut(), null_mut());
-        let mut handle = 0;
-        let code = if sys::napi_get_value_uint32(env, arguments[0], &mut handle) != sys::Status::napi_ok {
-            ErrorCode::InvalidArgument
-        } else {
-            match bytes(env, arguments[1]) {
-                Some(message) => catch_unwind(AssertUnwindSafe(|| push(handle, message))).unwrap_or(ErrorCode::ExecutionFailed),
-                None => ErrorCode::InvalidArgument,
-            }
-        };
-        if code == ErrorCode::Success { null_mut() } else { number(env, code as u32) }
-    }
+    // SAFETY: Node-API calls this. Nobody on this thread writes the message while it is copied.
+    let (call, handle, message) = unsafe {
+        let (call, [handle, message]) = Call::enter(env, info);
+        (call, handle.number(), message.bytes())
+    };
+    let code = match (handle, message) {
+        (Some(handle), Some(message)) => catch_unwind(AssertUnwindSafe(|| push(handle, message))).unwrap_or(ErrorCode::ExecutionFailed),
+        _ => ErrorCode::InvalidArgument,
+    };
+    if code == ErrorCode::Success { null_mut() } else { call.number(code as u32) }
 }
 
-/// What a Uint8Array holds.
-///
-/// # Safety
-///
-/// `value` is an argument of a call that is under way, and nobody writes what it holds before the slice is gone.
-#[inline]
-unsafe fn bytes<'a>(env: sys::napi_env, value: sys::napi_value) -> Option<&'a [u8]> {
-    let (mut kind, mut len, mut data) = (0, 0, null_mut());
-    // SAFETY: a value that is no typed array is refused, and the bytes of one are initialised. `napi_get_buffer_info` would abort instead.
-    unsafe {
-        let status = sys::napi_get_typedarray_info(env, value, &mut kind, &mut len, &mut data, null_mut(), null_mut());
-        if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
-            return None;
-        }
-        Some(if data.is_null() { &[] } else { slice::from_raw_parts(data.cast(), len) })
-    }
-}
-
-/// # Safety
-///
-/// The environment is that of a call that is under way.
-#[inline]
-unsafe fn number(env: sys::napi_env, value: u32) -> sys::napi_value {
-    let mut result = null_mut();
-    // SAFETY: the caller's promise. A result that was not set is `undefined`.
-    unsafe { sys::napi_create_uint32(env, value, &mut result) };
-    result
-}
-
-/// Adds the bare callbacks to what the addon exports.
-pub fn export(exports: &Object) -> Result<()> {
-    for (name, callback) in
-        [(c"producerPush", producer_push as unsafe extern "C" fn(_, _) -> _), (c"TESTING_length", testing_length), (c"TESTING_copy", testing_copy)]
-    {
-        let value = exports.value();
-        let mut function = null_mut();
-        // SAFETY: the environment is that of the module that is being loaded, and names are terminated.
-        unsafe {
-            check_status!(sys::napi_create_function(value.env, name.as_ptr(), -1, Some(callback), null_mut(), &mut function))?;
-            check_status!(sys::napi_set_named_property(value.env, value.value, name.as_ptr(), function))?;
-        }
-    }
-    Ok(())
-}
+/// The callbacks without a wrapper that are here.
+pub const CALLBACKS: [(&CStr, Callback); 3] =
+    [(c"producerPush", producer_push), (c"TESTING_length", testing_length), (c"TESTING_copy", testing_copy)];
 
 /// For benchmarks: `TESTING_length(message: Uint8Array): number`, the least that a call with a buffer can do.
 unsafe extern "C" fn testing_length(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: as `producer_push`.
-    unsafe {
-        let (mut count, mut arguments) = (1, [null_mut(); 1]);
-        sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), null_mut(), null_mut());
-        number(env, bytes(env, arguments[0]).map_or(0, |bytes| bytes.len() as u32))
-    }
+    let (call, [message]) = unsafe { Call::enter(env, info) };
+    call.number(message.memory().map_or(0, |(_, len)| len as u32))
 }
 
 /// For benchmarks: `TESTING_copy(message: Uint8Array): Buffer`, the least that a call can do to return a message as a Buffer.
 unsafe extern "C" fn testing_copy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    let mut result = null_mut();
     // SAFETY: as `producer_push`.
     unsafe {
-        let (mut count, mut arguments) = (1, [null_mut(); 1]);
-        sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), null_mut(), null_mut());
-        let bytes = bytes(env, arguments[0]).unwrap_or_default();
-        sys::napi_create_buffer_copy(env, bytes.len(), bytes.as_ptr().cast(), null_mut(), &mut result);
+        let (call, [message]) = Call::enter(env, info);
+        call.buffer(message.bytes().unwrap_or_default())
     }
-    result
 }
 
 /// For tests: a queue of `capacity` bytes, and its handle; 0 when it cannot be.

@@ -3,8 +3,7 @@
 use crate::{Host, Refusal};
 use async_bpf_ring::{Memory, Notify, one_to_one};
 use async_bpf_svm::{
-    Account, AccountUpdate, Address, Call, Callback, Caller, ErrorCode, RingReader, RingState, SlotInput, SlotReport, Timer, TimerSpec, TimerState,
-    Watcher, WatcherSpec,
+    Account, AccountUpdate, Address, Call, Callback, Caller, ErrorCode, RingReader, RingState, Timer, TimerSpec, TimerState, Watcher, WatcherSpec,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -25,7 +24,6 @@ pub enum Request {
     GetAccount { address: Address },
     UpdateAccounts { updates: Vec<AccountUpdate> },
     Invoke { callback: Callback },
-    ProcessSlot { slot: u64, unix_timestamp: Option<i64> },
     Call { caller: Caller, call: Call },
     GetTimer { id: u64 },
     TimersOfProgram { program: Address },
@@ -118,20 +116,6 @@ struct RingInfo {
     next_sequence: u64,
 }
 
-/// The head first: JavaScript reads the outcomes only when somebody looks at them.
-fn slot_report(report: &SlotReport) -> Response {
-    let head = (
-        report.slot,
-        report.timers_fired,
-        report.watchers_triggered,
-        report.tasks_queued,
-        report.tasks_pending,
-        report.units_consumed,
-        report.state_hash,
-    );
-    Response::of(&(head, &report.outcomes))
-}
-
 impl Request {
     pub fn run(self, host: &mut Host) -> Result<Response, Refusal> {
         let Host { svm, listeners } = host;
@@ -155,11 +139,6 @@ impl Request {
                 Response::empty()
             }
             Request::Invoke { callback } => Response::of(&svm.invoke(callback)?),
-            Request::ProcessSlot { slot, unix_timestamp } => {
-                let report = svm.process_slot(SlotInput { slot, unix_timestamp })?;
-                listeners.publish(&report);
-                slot_report(&report)
-            }
             Request::Call { caller, call } => Response::of(&svm.engine_mut().call(caller, call)?),
             Request::GetTimer { id } => Response::of(&engine.timer(id).map(TimerInfo::from)),
             Request::TimersOfProgram { program } => Response::of(&engine.timers_of(program).map(TimerInfo::from).collect::<Vec<_>>()),

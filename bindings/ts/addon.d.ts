@@ -16,8 +16,14 @@ export declare function open(request: Uint8Array): Uint8Array
 /** Closes a queue: what was pushed is still read. Says whether it was there. */
 export declare function producerClose(handle: number): boolean
 
+/** What the last call without a wrapper has left: why it was refused, or what there was no room for. */
+export declare function takeReply(): Uint8Array
+
 /** For tests: the next call of this syscall panics. */
 export declare function TESTING_panicInSyscall(handle: number, name: string): void
+
+/** For benchmarks: processes slots as a host in Rust would, from the next one on; how many callbacks ran. */
+export declare function TESTING_processSlots(handle: number, count: number): number
 
 /** For tests: reads all messages of such a queue natively; their bytes, one after the other. `undefined` when it is not there. */
 export declare function TESTING_producerDrain(handle: number): Uint8Array | null

@@ -1,7 +1,9 @@
 /** Turns what JavaScript passes into what the engine takes, or says what is wrong with it. */
 
 import bs58 from 'bs58';
-import { invalidArgument } from './errors.js';
+import { invalidArgument, type ArgumentName } from './errors.js';
+
+export type { ArgumentName } from './errors.js';
 
 /** A base58 string (what `@solana/kit` calls `Address`), 32 bytes, or anything with `toBytes()`, such as a web3.js `PublicKey`. */
 export type AddressLike = string | Uint8Array | { toBytes(): Uint8Array };
@@ -33,7 +35,7 @@ const I64_MAX = 2n ** 63n - 1n;
 const decoded = new Map<string, Uint8Array>();
 const MAX_DECODED = 4096;
 
-export function toAddress(value: unknown, argument: string): Uint8Array {
+export function toAddress(value: unknown, argument: ArgumentName): Uint8Array {
   const bytes = typeof value === 'string' ? fromBase58(value) : value instanceof Uint8Array ? value : fromObject(value);
   if (bytes?.length !== 32) {
     throw invalidArgument(argument, value, 'an address: a base58 string of 32 bytes, 32 bytes, or an object with toBytes()');
@@ -63,7 +65,7 @@ export function addressString(bytes: Uint8Array): string {
   return bs58.encode(bytes);
 }
 
-export function toU64(value: unknown, argument: string): bigint {
+export function toU64(value: unknown, argument: ArgumentName): bigint {
   const integer = toInteger(value);
   if (integer === undefined || integer < 0n || integer > U64_MAX) {
     throw invalidArgument(argument, value, 'a bigint in [0, 2^64 - 1] or a non-negative safe integer');
@@ -71,7 +73,7 @@ export function toU64(value: unknown, argument: string): bigint {
   return integer;
 }
 
-export function toI64(value: unknown, argument: string): bigint {
+export function toI64(value: unknown, argument: ArgumentName): bigint {
   const integer = toInteger(value);
   if (integer === undefined || integer < I64_MIN || integer > I64_MAX) {
     throw invalidArgument(argument, value, 'a bigint in [-2^63, 2^63 - 1] or a safe integer');
@@ -84,7 +86,7 @@ function toInteger(value: unknown): bigint | undefined {
   return Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
 }
 
-export function toBytes(value: unknown, argument: string): Uint8Array {
+export function toBytes(value: unknown, argument: ArgumentName): Uint8Array {
   if (!(value instanceof Uint8Array)) throw invalidArgument(argument, value, 'a Uint8Array');
   if (value.length === 0 && !hasMemory(value))
     throw invalidArgument(argument, value, 'a Uint8Array whose buffer was not transferred or shrunk');
@@ -101,13 +103,13 @@ function hasMemory(bytes: Uint8Array): boolean {
   }
 }
 
-export function toBoolean(value: unknown, argument: string): boolean {
+export function toBoolean(value: unknown, argument: ArgumentName): boolean {
   if (typeof value !== 'boolean') throw invalidArgument(argument, value, 'true or false');
   return value;
 }
 
 /** One of the numbers of a table such as `Priority`. */
-export function toMember(table: Readonly<Record<string, number>>, value: unknown, argument: string): number {
+export function toMember(table: Readonly<Record<string, number>>, value: unknown, argument: ArgumentName): number {
   if (!Object.values(table).includes(value as number)) {
     const known = Object.entries(table).map(([name, number]) => `${number} (${name})`);
     throw invalidArgument(argument, value, `one of ${known.join(', ')}`);
@@ -115,8 +117,16 @@ export function toMember(table: Readonly<Record<string, number>>, value: unknown
   return value as number;
 }
 
+/** A number that counts something. */
+export function toCount(value: unknown, argument: ArgumentName, min: number, max: number): number {
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    throw invalidArgument(argument, value, `an integer in [${min}, ${max}]`);
+  }
+  return value as number;
+}
+
 /** An object, without members that would be ignored: those are mistakes. */
-export function toObject<T extends object>(value: T, argument: string, known: readonly string[]): T {
+export function toObject<T extends object>(value: T, argument: ArgumentName, known: readonly string[]): T {
   if (typeof value !== 'object' || value === null) throw invalidArgument(argument, value, 'an object');
   for (const key of Object.keys(value)) {
     if (!known.includes(key)) throw invalidArgument(argument, key, `made of ${known.join(', ')}`);
@@ -124,16 +134,16 @@ export function toObject<T extends object>(value: T, argument: string, known: re
   return value;
 }
 
-export function toArray<T>(value: Iterable<T>, argument: string): T[] {
+export function toArray<T>(value: Iterable<T>, argument: ArgumentName): T[] {
   if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) throw invalidArgument(argument, value, 'an array');
   return [...value];
 }
 
-export function toAccountMetas(value: Iterable<AccountMetaLike>, argument: string): AccountMeta[] {
+export function toAccountMetas(value: Iterable<AccountMetaLike>, argument: ArgumentName): AccountMeta[] {
   return toArray(value, argument).map((meta, index) => toAccountMeta(meta, `${argument}[${index}]`));
 }
 
-function toAccountMeta(meta: AccountMetaLike, argument: string): AccountMeta {
+function toAccountMeta(meta: AccountMetaLike, argument: ArgumentName): AccountMeta {
   if (typeof meta === 'object' && meta !== null) {
     if ('address' in meta && 'role' in meta) {
       toObject(meta, argument, ['address', 'role']);
@@ -152,4 +162,20 @@ function toAccountMeta(meta: AccountMetaLike, argument: string): AccountMeta {
     }
   }
   return { address: toAddress(meta, argument), signer: false, writable: false };
+}
+
+/** Names of the items of a list, and of their members: of the item at `index`, and put together only when something is wrong. */
+export class ItemNames {
+  index = 0;
+  readonly #list: string;
+  readonly item: ArgumentName;
+
+  constructor(list: string) {
+    this.#list = list;
+    this.item = { toString: () => `${this.#list}[${this.index}]` };
+  }
+
+  member(name: string): ArgumentName {
+    return { toString: () => `${this.item}.${name}` };
+  }
 }

@@ -1,6 +1,6 @@
 /** The part that timers, watchers, tasks and invocations have in common. */
 
-import { toAccountMetas, toAddress, toBytes, toMember, toU64 } from './arguments.js';
+import { toAccountMetas, toAddress, toBytes, toMember, toU64, type ArgumentName } from './arguments.js';
 import { DEFAULT_LIMITS, Priority, type Limits } from './constants.js';
 import type { CallbackOptions } from './types.js';
 import type { WireCallback } from './wire.js';
@@ -33,6 +33,6 @@ export function toPriority(priority: Priority | undefined, otherwise: Priority):
   return priority === undefined ? otherwise : toMember(Priority, priority, 'priority');
 }
 
-export function optionalU64(value: unknown, argument: string): bigint | undefined {
+export function optionalU64(value: unknown, argument: ArgumentName): bigint | undefined {
   return value === undefined ? undefined : toU64(value, argument);
 }

@@ -35,6 +35,29 @@ export class Connection {
     return Reader.reply(addon.callWithMemory(this.assertOpen(), request.finish(), new Uint8Array(memory)));
   }
 
+  /** Processes the slot that is asked for in `memory`, and returns the state hash. See `slots.ts`. */
+  processSlot(memory: Uint8Array): string {
+    const hash = addon.processSlot(this.assertOpen(), memory);
+    if (hash === undefined) this.#refused();
+    return hash;
+  }
+
+  /** Hands in rows of columns. See `account-batch.ts`. */
+  submitBatch(memory: Uint8Array, capacity: number, dataLength: number, versioned: boolean, count: number): void {
+    const code = addon.submitBatch(this.assertOpen(), memory, capacity, dataLength, versioned ? 1 : 0, count);
+    if (code !== undefined) this.#refused();
+  }
+
+  /** What the call before had no room for. */
+  takeReply(): Uint8Array {
+    return addon.takeReply();
+  }
+
+  #refused(): never {
+    Reader.reply(addon.takeReply());
+    throw new Error('unreachable: what is refused has a code');
+  }
+
   /** Makes a call and returns its value: the id of what it created, the length of what it read, else 0. */
   call(caller: Caller, variant: number, write: (writer: Writer) => void): { value: bigint; bytes: Uint8Array } {
     const request = Writer.call(caller, variant);

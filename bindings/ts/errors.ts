@@ -38,8 +38,11 @@ export function errorName(code: number): ErrorCodeName {
   return NAMES.get(code) ?? 'EXECUTION_FAILED';
 }
 
+/** What an argument is called: a text, or what can say it, where many could be wrong and none is. */
+export type ArgumentName = string | { toString(): string };
+
 /** An argument is outside its documented range. */
-export function invalidArgument(argument: string, value: unknown, expected: string): AsyncBpfError {
+export function invalidArgument(argument: ArgumentName, value: unknown, expected: string): AsyncBpfError {
   return new AsyncBpfError(ErrorCode.INVALID_ARGUMENT, `${argument} is ${show(value)}, but must be ${expected}`);
 }
 

@@ -40,7 +40,7 @@ export class Listeners {
 
   /** To be called when the engine may have written events. */
   wake(): void {
-    for (const stream of this.#streams) stream.wake();
+    if (this.#streams.size > 0) for (const stream of this.#streams) stream.wake();
   }
 
   /** No event will follow. */

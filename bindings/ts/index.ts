@@ -1,6 +1,7 @@
 /** Solana programs that act on their own, inside Node.js. */
 
 export type { AccountMetaLike, AddressLike, U64Like } from './arguments.js';
+export type { AccountBatch } from './account-batch.js';
 export {
   CatchUp,
   DEFAULT_LIMITS,

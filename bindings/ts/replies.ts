@@ -14,7 +14,6 @@ import type {
   RingEntry,
   RingInfo,
   SlotEvent,
-  SlotReport,
   Source,
   Stats,
   TimerInfo,
@@ -155,31 +154,6 @@ function outcomeError(reader: Reader): OutcomeError {
   const message = reader.string();
   const customCode = reader.option(() => reader.u32());
   return { code, name: errorName(code), message, reason, ...(customCode === undefined ? {} : { customCode }) };
-}
-
-export function slotReport(reply: Reader): SlotReport {
-  // Most slots of most hosts are only counted: outcomes are built when somebody looks, and then the reply can go.
-  let reader: Reader | undefined = reply;
-  let outcomes: Outcome[] = [];
-  return {
-    slot: reply.u64(),
-    timersFired: reply.u64(),
-    watchersTriggered: reply.u64(),
-    tasksQueued: reply.u64(),
-    tasksPending: reply.u64(),
-    unitsConsumed: reply.u64(),
-    stateHash: hex(reply),
-    get outcomes() {
-      if (reader) {
-        const unread = reader;
-        outcomes = unread.list(() => outcome(unread));
-        reader = undefined;
-        // From now on it is there like the rest, for whoever prints the report.
-        Object.defineProperty(this, 'outcomes', { value: outcomes, enumerable: true });
-      }
-      return outcomes;
-    },
-  };
 }
 
 export function outcomeEvent(reader: Reader): OutcomeEvent {

@@ -3,7 +3,8 @@ import { CALLBACK_KEYS, optionalU64, toCallback, toPriority } from './callbacks.
 import type { Connection } from './connection.js';
 import { ErrorCode, Priority } from './constants.js';
 import { AsyncBpfError } from './errors.js';
-import type { Outcome, SlotReport, TaskHandle, TaskOptions } from './types.js';
+import type { Outcomes } from './slots.js';
+import type { Outcome, TaskHandle, TaskOptions } from './types.js';
 import { Call } from './wire.js';
 
 /** Tasks that the host submits. */
@@ -38,12 +39,12 @@ export class Tasks {
   }
 
   /** @internal Settles the tasks that a slot ran. */
-  settle(report: SlotReport): void {
+  settle(outcomes: Outcomes): void {
     if (this.#submitted.size === 0) return;
-    for (const outcome of report.outcomes) {
-      this.#submitted.get(outcome.taskId)?.settle(outcome);
-      this.#submitted.delete(outcome.taskId);
-    }
+    outcomes.forEachTask((id, read) => {
+      this.#submitted.get(id)?.settle(read);
+      this.#submitted.delete(id);
+    });
   }
 
   /** @internal */
@@ -58,10 +59,13 @@ interface Settle {
   reject(error: AsyncBpfError): void;
 }
 
-/** The promise is only made when somebody asks for it: one that nobody holds must not end the process by rejecting. */
+/**
+ * The promise is only made when somebody asks for it: one that nobody holds must not end the process by rejecting. The outcome is only decoded
+ * when somebody waits for it.
+ */
 class Submitted implements TaskHandle {
   readonly id: bigint;
-  #result: Outcome | AsyncBpfError | undefined;
+  #result: (() => Outcome) | AsyncBpfError | undefined;
   #promise: (Settle & { outcome: Promise<Outcome> }) | undefined;
 
   constructor(id: bigint) {
@@ -71,16 +75,16 @@ class Submitted implements TaskHandle {
   get outcome(): Promise<Outcome> {
     if (this.#promise) return this.#promise.outcome;
     if (this.#result instanceof AsyncBpfError) return Promise.reject(this.#result);
-    if (this.#result) return Promise.resolve(this.#result);
     let settle!: Settle;
     const outcome = new Promise<Outcome>((resolve, reject) => (settle = { resolve, reject }));
     this.#promise = { outcome, ...settle };
+    if (this.#result) settle.resolve(this.#result());
     return outcome;
   }
 
-  settle(outcome: Outcome): void {
-    this.#result = outcome;
-    this.#promise?.resolve(outcome);
+  settle(read: () => Outcome): void {
+    if (this.#promise) this.#promise.resolve(read());
+    else this.#result = read;
   }
 
   fail(): void {

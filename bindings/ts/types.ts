@@ -40,6 +40,16 @@ export interface AccountUpdate extends AccountInit {
   writeVersion?: U64Like;
 }
 
+/** What `accountBatch` is told. */
+export interface AccountBatchOptions {
+  /** Rows, in [1, 1,000,000]. */
+  capacity: number;
+  /** Bytes of data that each row has room for, in [0, 10 MiB]. Default 0. */
+  dataLength?: number;
+  /** Whether rows have write versions. Default false. */
+  writeVersions?: boolean;
+}
+
 /** An account as it is now. */
 export interface AccountInfo {
   address: Address;

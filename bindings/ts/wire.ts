@@ -16,21 +16,20 @@ export const Request = {
   GetAccount: 3,
   UpdateAccounts: 4,
   Invoke: 5,
-  ProcessSlot: 6,
-  Call: 7,
-  GetTimer: 8,
-  TimersOfProgram: 9,
-  GetWatcher: 10,
-  WatchersOfAccount: 11,
-  GetRing: 12,
-  DrainRing: 13,
-  Stats: 14,
-  Slot: 15,
-  StateHash: 16,
-  Drain: 17,
-  RemoveOutlet: 18,
-  TakeMissed: 19,
-  StopListening: 20,
+  Call: 6,
+  GetTimer: 7,
+  TimersOfProgram: 8,
+  GetWatcher: 9,
+  WatchersOfAccount: 10,
+  GetRing: 11,
+  DrainRing: 12,
+  Stats: 13,
+  Slot: 14,
+  StateHash: 15,
+  Drain: 16,
+  RemoveOutlet: 17,
+  TakeMissed: 18,
+  StopListening: 19,
 } as const;
 
 /** Variants of `MemoryRequest`, in the order of the Rust enum. */
@@ -172,10 +171,11 @@ export class Writer {
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  #position = 0;
+  #position: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, position = 0) {
     this.#bytes = bytes;
+    this.#position = position;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 

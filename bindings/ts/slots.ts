@@ -1,0 +1,127 @@
+/** Slots, by a call that takes and gives numbers in memory (`bindings/src/slots.rs`). Outcomes stay bytes until somebody looks at them. */
+
+import type { Connection } from './connection.js';
+import * as replies from './replies.js';
+import type { Outcome, SlotReport } from './types.js';
+import { Reader } from './wire.js';
+
+/** Memory begins with u64 words: the question, and then the answer. Halves of words are counted apart. */
+const SLOT = 0;
+const TIMESTAMP = 1;
+const HAS_TIMESTAMP_HALF = 4;
+const USED_HALF = 5;
+const COUNTS = 3;
+const OUTCOMES_LENGTH_HALF = 16;
+const TASKS_HALF = 17;
+const WORDS = 9;
+const HEAD_LENGTH = WORDS * 8;
+/** Bytes of memory, for the outcomes of many slots. Reports share it, as small Buffers share Node's pool. */
+const MEMORY_LENGTH = 65_536;
+/** Of a task in the list of tasks: its id, and where its outcome begins. */
+const TASK_LENGTH = 12;
+
+/** The slots of an engine. */
+export class Slots {
+  readonly #connection: Connection;
+  #bytes = new Uint8Array(HEAD_LENGTH);
+  #words = new BigUint64Array(this.#bytes.buffer);
+  #halves = new Uint32Array(this.#bytes.buffer);
+  /** How much of the memory is the head, or outcomes of reports that may not have been looked at. */
+  #used = HEAD_LENGTH;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Processes a slot. Throws INVALID_SLOT, INVALID_ARGUMENT, SHUTDOWN. */
+  process(slot: bigint, timestamp: bigint | undefined): { report: SlotReport; outcomes: Outcomes | undefined } {
+    const [words, halves] = [this.#words, this.#halves];
+    words[SLOT] = slot;
+    words[TIMESTAMP] = timestamp ?? 0n;
+    halves[HAS_TIMESTAMP_HALF] = timestamp === undefined ? 0 : 1;
+    halves[USED_HALF] = this.#used;
+    const stateHash = this.#connection.processSlot(this.#bytes);
+    const outcomes = this.#outcomes(halves[OUTCOMES_LENGTH_HALF]!, halves[TASKS_HALF]!);
+    return { report: slotReport(slot, words, stateHash, outcomes), outcomes };
+  }
+
+  #outcomes(length: number, tasks: number): Outcomes | undefined {
+    if (length === 0) return undefined;
+    if (length <= this.#bytes.length - this.#used) {
+      const start = this.#used;
+      this.#used += length;
+      return new Outcomes(this.#bytes, start, this.#used, tasks);
+    }
+    // There was no room. What is left here is for smaller ones, unless there is hardly any.
+    if (length <= MEMORY_LENGTH / 2) this.#renew();
+    return new Outcomes(this.#connection.takeReply(), 0, length, tasks);
+  }
+
+  #renew(): void {
+    this.#bytes = new Uint8Array(MEMORY_LENGTH);
+    this.#bytes.set(new Uint8Array(this.#words.buffer, 0, HEAD_LENGTH));
+    this.#words = new BigUint64Array(this.#bytes.buffer, 0, WORDS);
+    this.#halves = new Uint32Array(this.#bytes.buffer, 0, WORDS * 2);
+    this.#used = HEAD_LENGTH;
+  }
+}
+
+/** The outcomes of a slot, as bytes: a list of them, and then a list of those that were tasks by themselves. */
+export class Outcomes {
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+  readonly #tasks: number;
+
+  constructor(bytes: Uint8Array, start: number, end: number, tasks: number) {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+    this.#tasks = tasks;
+  }
+
+  all(): Outcome[] {
+    const reader = new Reader(this.#bytes, this.#start);
+    return reader.list(() => replies.outcome(reader));
+  }
+
+  /** Tells of each task that was submitted or scheduled, and how to read its outcome. */
+  forEachTask(use: (id: bigint, read: () => Outcome) => void): void {
+    const reader = new Reader(this.#bytes, this.#end - this.#tasks * TASK_LENGTH);
+    for (let n = 0; n < this.#tasks; n++) {
+      const id = reader.u64();
+      const start = this.#start + reader.u32();
+      use(id, () => replies.outcome(new Reader(this.#bytes, start)));
+    }
+  }
+}
+
+function slotReport(slot: bigint, words: BigUint64Array, stateHash: string, unread: Outcomes | undefined): SlotReport {
+  const timersFired = words[COUNTS]!;
+  const watchersTriggered = words[COUNTS + 1]!;
+  const tasksQueued = words[COUNTS + 2]!;
+  const tasksPending = words[COUNTS + 3]!;
+  const unitsConsumed = words[COUNTS + 4]!;
+  if (!unread) return { slot, timersFired, watchersTriggered, tasksQueued, tasksPending, unitsConsumed, stateHash, outcomes: [] };
+  // Most slots of most hosts are only counted: outcomes are built when somebody looks, and then their bytes can go.
+  let bytes: Outcomes | undefined = unread;
+  let outcomes: Outcome[] = [];
+  return {
+    slot,
+    timersFired,
+    watchersTriggered,
+    tasksQueued,
+    tasksPending,
+    unitsConsumed,
+    stateHash,
+    get outcomes() {
+      if (bytes) {
+        outcomes = bytes.all();
+        bytes = undefined;
+        // From now on it is there like the rest, for whoever prints the report; unless somebody has frozen it.
+        Reflect.defineProperty(this, 'outcomes', { value: outcomes, enumerable: true });
+      }
+      return outcomes;
+    },
+  };
+}
