@@ -76,6 +76,15 @@ impl Argument {
         (status == sys::Status::napi_ok && kind == sys::TypedarrayType::uint8_array).then_some((data.cast(), if data.is_null() { 0 } else { len }))
     }
 
+    /// The memory of an ArrayBuffer, without a view: nothing when it was transferred. It costs less to ask for.
+    #[inline]
+    pub fn array_buffer(self) -> Option<(*mut u8, usize)> {
+        let (mut len, mut data) = (0, null_mut());
+        // SAFETY: the call is under way; a value that is no ArrayBuffer is refused.
+        let status = unsafe { sys::napi_get_arraybuffer_info(self.env, self.value, &mut data, &mut len) };
+        (status == sys::Status::napi_ok).then_some((data.cast(), if data.is_null() { 0 } else { len }))
+    }
+
     /// What a Uint8Array holds.
     ///
     /// # Safety

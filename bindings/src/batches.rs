@@ -16,13 +16,18 @@ pub const CALLBACKS: [(&CStr, Callback); 1] = [(c"submitBatch", submit_batch)];
 unsafe extern "C" fn submit_batch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this. Nobody on this thread writes the memory while it is read.
     let (call, memory, numbers) = unsafe {
-        let (call, [memory, numbers @ ..]) = Call::enter::<6>(env, info);
-        (call, memory.bytes(), numbers.map(|number| number.number().unwrap_or(0)))
+        let (call, [handle, memory, numbers @ ..]) = Call::enter::<6>(env, info);
+        let [capacity, data_len, versioned, count] = numbers;
+        (call, memory.bytes(), [handle, capacity, data_len, versioned, count].map(|number| number.number().unwrap_or(0)))
     };
     let [handle, capacity, data_len, versioned, count] = numbers;
     let result = bare_call(|_| {
         let columns = Columns::new(memory.unwrap_or_default(), capacity as usize, data_len as usize, versioned == 1)?;
-        let updates = (0..count.min(capacity) as usize).map(|row| columns.update(row)).collect::<Result<Vec<_>, _>>()?;
+        let rows = count.min(capacity) as usize;
+        let mut updates = Vec::with_capacity(rows);
+        for row in 0..rows {
+            updates.push(columns.update(row)?);
+        }
         with_host(handle, |host| Ok(host.svm.update_accounts(updates)?))
     });
     result.err().map_or(null_mut(), |code| call.number(code as u32))

@@ -15,7 +15,7 @@ pub mod slots;
 mod wire;
 
 use async_bpf_ring::MemoryError;
-use async_bpf_svm::{AddProgramError, Config, ErrorCode, Limits, Svm, SvmConfig};
+use async_bpf_svm::{AddProgramError, Config, ErrorCode, Executor, Limits, Svm, SvmConfig};
 use borsh::BorshSerialize;
 use events::Listeners;
 use napi::{
@@ -58,12 +58,13 @@ pub fn on_load(exports: Object, env: Env) -> Result<()> {
 #[napi]
 pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env>> {
     reply(env, || {
-        let OpenRequest { workers, start_slot, start_timestamp, limits } = wire::decode(request)?;
+        let OpenRequest { workers, stock, logs, start_slot, start_timestamp, limits } = wire::decode(request)?;
         let mut engine = Config { start_slot, start_timestamp, limits: Limits::default() };
         for (key, value) in limits {
             engine.limits.set(&key, value)?;
         }
-        let svm = Svm::new(SvmConfig { engine, workers: workers as usize, ..SvmConfig::default() })?;
+        let executor = if stock { Executor::Stock } else { Executor::Lean };
+        let svm = Svm::new(SvmConfig { engine, workers: workers as usize, executor, logs })?;
         let handle = ENGINES.with_borrow_mut(|all| {
             all.push(Some(Box::new(Host { svm, listeners: Listeners::default() })));
             u32::try_from(all.len()).expect("fewer than 2^32 engines")

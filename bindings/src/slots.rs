@@ -37,14 +37,14 @@ const WORDS: usize = 9;
 
 pub const CALLBACKS: [(&CStr, Callback); 2] = [(c"processSlot", process_slot), (c"TESTING_number", testing_number)];
 
-/// `processSlot(handle: number, memory: Uint8Array): string | undefined`: the state hash; `undefined` when it was refused.
+/// `processSlot(handle: number, memory: ArrayBuffer): string | undefined`: the state hash; `undefined` when it was refused.
 unsafe extern "C" fn process_slot(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this.
     let (call, [handle, memory]) = unsafe { Call::enter(env, info) };
     let answer = bare_call(|reply| {
-        let memory = memory.memory().and_then(|(start, len)| Memory::new(start, len)).ok_or_else(|| Refusal {
+        let memory = memory.array_buffer().and_then(|(start, len)| Memory::new(start, len)).ok_or_else(|| Refusal {
             code: ErrorCode::InvalidArgument,
-            message: format!("memory must be a Uint8Array of at least {} bytes", WORDS * 8),
+            message: format!("memory must be an ArrayBuffer of at least {} bytes", WORDS * 8),
         })?;
         with_host(handle.number().unwrap_or(0), |host| answer(host, &memory, reply))
     });
@@ -88,7 +88,7 @@ fn write_outcomes(outcomes: &[Outcome], bytes: &mut Vec<u8>) -> u32 {
     tasks.len() as u32
 }
 
-/// Memory of a typed array, while a call is under way.
+/// Memory of an ArrayBuffer, while a call is under way.
 struct Memory {
     start: *mut u8,
     len: usize,
@@ -134,12 +134,24 @@ impl Memory {
 }
 
 fn hex(hash: &StateHash) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    std::array::from_fn(|index| {
-        let byte = hash.0[index / 2];
-        DIGITS[usize::from(if index % 2 == 0 { byte >> 4 } else { byte & 15 })]
-    })
+    let mut text = [0; 64];
+    for (digits, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash.0) {
+        *digits = HEX[usize::from(byte)];
+    }
+    text
 }
+
+/// The digits of every byte.
+static HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
 
 /// For benchmarks: `TESTING_number(number: number): void`, the least that a call with a number can do.
 unsafe extern "C" fn testing_number(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {

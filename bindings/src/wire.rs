@@ -10,6 +10,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 #[derive(BorshDeserialize)]
 pub struct OpenRequest {
     pub workers: u32,
+    /// Agave's executor instead of ours.
+    pub stock: bool,
+    pub logs: bool,
     pub start_slot: u64,
     pub start_timestamp: i64,
     pub limits: Vec<(String, u64)>,

@@ -36,7 +36,7 @@ export class Connection {
   }
 
   /** Processes the slot that is asked for in `memory`, and returns the state hash. See `slots.ts`. */
-  processSlot(memory: Uint8Array): string {
+  processSlot(memory: ArrayBuffer): string {
     const hash = addon.processSlot(this.assertOpen(), memory);
     if (hash === undefined) this.#refused();
     return hash;

@@ -9,10 +9,23 @@ import {
   toAccountUpdate,
   type AccountNames,
 } from './accounts.js';
-import { ItemNames, toAddress, toArray, toBytes, toCount, toI64, toObject, toU64, type AddressLike, type U64Like } from './arguments.js';
+import {
+  ItemNames,
+  toAddress,
+  toArray,
+  toBoolean,
+  toBytes,
+  toCount,
+  toI64,
+  toObject,
+  toU64,
+  type AddressLike,
+  type U64Like,
+} from './arguments.js';
 import { CALLBACK_KEYS, defaultBudget, toCallback } from './callbacks.js';
 import { Connection } from './connection.js';
 import { DEFAULT_LIMITS } from './constants.js';
+import { invalidArgument } from './errors.js';
 import { Listeners } from './events.js';
 import * as replies from './replies.js';
 import { Rings } from './rings.js';
@@ -39,7 +52,7 @@ import { Request, Writer, type WireAccount } from './wire.js';
 
 const MAX_WORKERS = 256;
 const SLOT_KEYS = ['unixTimestamp'];
-const OPTIONS = ['workers', 'startSlot', 'startTimestamp', 'limits', 'accounts'];
+const OPTIONS = ['workers', 'executor', 'logs', 'startSlot', 'startTimestamp', 'limits', 'accounts'];
 
 /**
  * Solana programs that act on their own.
@@ -67,8 +80,11 @@ export class AsyncBpfEngine {
   /** Throws INVALID_ARGUMENT for an unknown option, or a limit outside its hard range. */
   constructor(options: EngineOptions = {}) {
     toObject(options, 'options', OPTIONS);
-    const { workers = Math.max(1, availableParallelism() - 1), startSlot = 0, startTimestamp = 0, limits = {}, accounts = [] } = options;
+    const { workers = Math.max(1, availableParallelism() - 1), executor = 'lean', logs = true, startSlot = 0 } = options;
+    const { startTimestamp = 0, limits = {}, accounts = [] } = options;
     toCount(workers, 'workers', 1, MAX_WORKERS);
+    if (executor !== 'lean' && executor !== 'stock') throw invalidArgument('executor', executor, "'lean' or 'stock'");
+    toBoolean(logs, 'logs');
     const slot = toU64(startSlot, 'startSlot');
     const timestamp = toI64(startTimestamp, 'startTimestamp');
     const entries = Object.entries(toObject(limits, 'limits', Object.keys(DEFAULT_LIMITS))).filter(([, value]) => value !== undefined);
@@ -76,7 +92,12 @@ export class AsyncBpfEngine {
       address: toAddress(account.address, names.address),
       account: toAccount(account, names),
     }));
-    const open = new Writer().u32(workers).u64(slot).i64(timestamp);
+    const open = new Writer()
+      .u32(workers)
+      .bool(executor === 'stock')
+      .bool(logs)
+      .u64(slot)
+      .i64(timestamp);
     open.list(entries, ([key, value]) => open.string(key).u64(toU64(value, key)));
     this.#connection = new Connection(open, defaultBudget(Object.fromEntries(entries)));
     this.timers = new Timers(this.#connection);

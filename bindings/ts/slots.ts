@@ -35,12 +35,13 @@ export class Slots {
 
   /** Processes a slot. Throws INVALID_SLOT, INVALID_ARGUMENT, SHUTDOWN. */
   process(slot: bigint, timestamp: bigint | undefined): { report: SlotReport; outcomes: Outcomes | undefined } {
-    const [words, halves] = [this.#words, this.#halves];
+    const words = this.#words;
+    const halves = this.#halves;
     words[SLOT] = slot;
     words[TIMESTAMP] = timestamp ?? 0n;
     halves[HAS_TIMESTAMP_HALF] = timestamp === undefined ? 0 : 1;
     halves[USED_HALF] = this.#used;
-    const stateHash = this.#connection.processSlot(this.#bytes);
+    const stateHash = this.#connection.processSlot(words.buffer);
     const outcomes = this.#outcomes(halves[OUTCOMES_LENGTH_HALF]!, halves[TASKS_HALF]!);
     return { report: slotReport(slot, words, stateHash, outcomes), outcomes };
   }

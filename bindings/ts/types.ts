@@ -11,6 +11,13 @@ export type Address = string;
 export interface EngineOptions {
   /** Threads that run callbacks, in [1, 256]; with 1, the calling thread runs them. Default: one less than there are cores. Results do not depend on it. */
   workers?: number;
+  /** Whether outcomes have what programs and the runtime logged. Without, `logs` is empty, and everything else is as with. Default true. */
+  logs?: boolean;
+  /**
+   * What runs programs: `'lean'` sets up what a callback needs, `'stock'` is Agave's own path, several times slower, to compare with. Results
+   * do not depend on it. Default `'lean'`.
+   */
+  executor?: 'lean' | 'stock';
   /** The current slot at first. Default 0. */
   startSlot?: U64Like;
   /** Seconds since 1970 at the start slot. Default 0. */

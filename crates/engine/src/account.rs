@@ -113,6 +113,7 @@ impl Accounts {
     /// Keeps updates for the next slot. The places of their accounts in the order of touches count from now.
     pub fn queue_updates(&mut self, updates: Vec<AccountUpdate>) {
         let keys: Vec<_> = updates.iter().map(|update| self.hasher.key(update.address)).collect();
+        self.updates.reserve(updates.len());
         for (index, update) in updates.into_iter().enumerate() {
             if index % GROUP == 0 {
                 self.read_ahead(&keys[index..keys.len().min(index + GROUP)]);

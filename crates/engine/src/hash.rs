@@ -74,6 +74,9 @@ impl Delta {
 
     /// Each key that may have changed, once, in order, with its record as it is now; `None` when it is gone.
     pub fn changed<K: Ord + Copy + BorshSerialize, R: BorshSerialize>(&mut self, tag: &str, keys: &[K], record: impl Fn(&K) -> Option<R>) {
+        if keys.is_empty() {
+            return;
+        }
         let mut keys = keys.to_vec();
         keys.sort_unstable();
         keys.dedup();
