@@ -225,6 +225,36 @@ const MISUSES: Misuse[] = [
       ]),
     /^address is \S+, but must be an account that is not a loaded program/,
   ],
+  [
+    'accountBatch: options are missing',
+    ({ engine }) => engine.accountBatch(wrong(undefined)),
+    /^options is undefined, but must be an object/,
+  ],
+  [
+    'accountBatch: an unknown option',
+    ({ engine }) => engine.accountBatch(wrong({ capacity: 1, rows: 1 })),
+    /^options is "rows", but must be made of capacity, dataLength, writeVersions/,
+  ],
+  ...[undefined, null, 0, -1, 1.5, NaN, 1_000_001, 1n, '1'].map((capacity): Misuse => [
+    `accountBatch: a capacity of ${String(capacity)} (${typeof capacity})`,
+    ({ engine }) => engine.accountBatch({ capacity: wrong(capacity) }),
+    /^capacity is .*, but must be an integer in \[1, 1000000\]/,
+  ]),
+  ...[null, -1, 1.5, NaN, 10_485_761, 1n, '1'].map((dataLength): Misuse => [
+    `accountBatch: a dataLength of ${String(dataLength)} (${typeof dataLength})`,
+    ({ engine }) => engine.accountBatch({ capacity: 1, dataLength: wrong(dataLength) }),
+    /^dataLength is .*, but must be an integer in \[0, 10485760\]/,
+  ]),
+  [
+    'accountBatch: writeVersions is no boolean',
+    ({ engine }) => engine.accountBatch({ capacity: 1, writeVersions: wrong(1) }),
+    /^writeVersions is 1, but must be true or false/,
+  ],
+  [
+    'accountBatch: more than there is memory for',
+    ({ engine }) => engine.accountBatch({ capacity: 1_000_000, dataLength: 10_485_760 }),
+    /^capacity is 1000000, but must be as many rows as there is memory for: they take 10485837000000 bytes/,
+  ],
   ...callback('invoke', 10_240, 255, ({ engine }, more) => engine.invoke(and({ programId: PROGRAM }, more))),
   ...each('processSlot', 'slot', [['nothing', undefined, 'undefined'], ...U64S], aU64, ({ engine }, value) => engine.processSlot(value)),
   [
@@ -616,7 +646,10 @@ describe('the constructor', () => {
 
   test.each<[string, unknown, RegExp]>([
     ['options that are null', null, /^options is null, but must be an object/],
-    ['an unknown option', { worker: 2 }, /^options is "worker", but must be made of workers, startSlot, /],
+    ['an unknown option', { worker: 2 }, /^options is "worker", but must be made of workers, executor, logs, startSlot, /],
+    ['an unknown executor', { executor: 'fast' }, /^executor is "fast", but must be 'lean' or 'stock'/],
+    ['no executor', { executor: null }, /^executor is null, but must be 'lean' or 'stock'/],
+    ['logs that are no boolean', { logs: 0 }, /^logs is 0, but must be true or false/],
     ['no workers', { workers: 0 }, /^workers is 0, but must be an integer in \[1, 256\]/],
     ['too many workers', { workers: 257 }, /^workers is 257, /],
     ['one and a half workers', { workers: 1.5 }, /^workers is 1\.5, /],
@@ -737,6 +770,7 @@ const METHODS: [string, (scene: Scene) => unknown][] = [
   ['getAccount', ({ engine }) => engine.getAccount(A)],
   ['updateAccounts', ({ engine }) => engine.updateAccounts([{ address: A, lamports: 1 }])],
   ['updateAccounts with none', ({ engine }) => engine.updateAccounts([])],
+  ['accountBatch', ({ engine }) => engine.accountBatch({ capacity: 1 })],
   ['invoke', ({ engine }) => engine.invoke({ programId: PROGRAM })],
   ['processSlot', ({ engine }) => engine.processSlot(11)],
   ['events', ({ engine }) => engine.events()],
