@@ -1,14 +1,15 @@
 //! The number of workers cannot be observed.
 
+mod random;
 mod support;
 
 use async_bpf_svm::*;
 use proptest::prelude::*;
+use random::unsteady;
 use std::{
     collections::HashMap,
     panic::resume_unwind,
     sync::{Arc, Condvar, Mutex},
-    thread,
     time::Duration,
 };
 use support::*;
@@ -270,33 +271,15 @@ fn jobs() -> impl Strategy<Value = Vec<Vec<Job>>> {
     proptest::collection::vec(proptest::collection::vec(job, 1..25), 1..6)
 }
 
-/// Takes a different time for everything, and sometimes panics.
-fn unsteady(seed: u64) -> Observer {
-    let dice = Mutex::new(seed | 1);
-    Box::new(move |moment, _| {
-        let roll = {
-            let mut dice = dice.lock().unwrap();
-            *dice ^= *dice << 13;
-            *dice ^= *dice >> 7;
-            *dice ^= *dice << 17;
-            *dice >> 20
-        };
-        match roll % 16 {
-            0..3 => thread::yield_now(),
-            3 | 4 => thread::sleep(Duration::from_micros(roll % 100)),
-            5 if moment != Moment::BeginsInTurn => resume_unwind(Box::new("as asked")),
-            _ => {}
-        }
-    })
-}
-
 fn play(workers: usize, slots: &[Vec<Job>], observer: Option<Observer>) -> (Vec<SlotReport>, Stats) {
     let mut svm = svm_with(workers, |config| {
         config.limits.max_scheduled_tasks = 40;
         config.limits.max_timers_per_program = 6;
         config.limits.slot_compute_limit = 1_500_000;
     });
-    observer.map(|observer| svm.testing_observe(observer));
+    if let Some(observer) = observer {
+        svm.testing_observe(observer);
+    }
     let rings = [ring(&mut svm, CONFORMANCE, 200), ring(&mut svm, TWIN, 300)];
     for (id, caller, program) in [(rings[0], CONFORMANCE, TWIN), (rings[1], TWIN, CONFORMANCE)] {
         svm.engine_mut().call(Caller::Program(caller), Call::RingGrant { id, program, rights: 3 }).unwrap();

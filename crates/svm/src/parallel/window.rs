@@ -206,8 +206,10 @@ impl Window {
         *self.held.get_mut() = 0;
         *self.ready.get_mut() = 0;
         *self.queue.get_mut().expect("nothing panics with this lock") = Queue::default();
-        (self.changed.clear(), self.changed.resize(versions, false));
-        (self.stale.clear(), self.stale.resize(self.len, false));
+        self.changed.clear();
+        self.changed.resize(versions, false);
+        self.stale.clear();
+        self.stale.resize(self.len, false);
         let workers_ahead = Ahead { window: self, engine, run, workers: workers.count() };
         workers.everywhere(&|| workers_ahead.work());
         if *self.held.get_mut() > MAX_HELD {

@@ -3,8 +3,8 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
-use async_bpf_svm::Outcome;
-use std::{env, fs, thread};
+use async_bpf_svm::{Moment, Observer, Outcome};
+use std::{env, fs, panic::resume_unwind, sync::Mutex, thread, time::Duration};
 
 /// splitmix64: every seed is as good as any other.
 pub struct Dice(u64);
@@ -32,6 +32,26 @@ impl Dice {
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
+}
+
+/// Takes a different time for everything, and sometimes panics.
+pub fn unsteady(seed: u64) -> Observer {
+    let dice = Mutex::new(seed | 1);
+    Box::new(move |moment, _| {
+        let roll = {
+            let mut dice = dice.lock().unwrap();
+            *dice ^= *dice << 13;
+            *dice ^= *dice >> 7;
+            *dice ^= *dice << 17;
+            *dice >> 20
+        };
+        match roll % 16 {
+            0..3 => thread::yield_now(),
+            3 | 4 => thread::sleep(Duration::from_micros(roll % 100)),
+            5 if moment != Moment::BeginsInTurn => resume_unwind(Box::new("as asked")),
+            _ => {}
+        }
+    })
 }
 
 /// A number from the environment.

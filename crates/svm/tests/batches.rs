@@ -1,0 +1,209 @@
+//! Random batches, by any number of workers and by both executors: one report, to the last log line and state hash.
+//!
+//! Tasks of a batch meet in accounts, in ring buffers, at limits, or not at all; they fail, run out of units, fill the queue, arm timers and
+//! watchers for later batches, and call each other. In every other history, workers take their time at random, and panic.
+//!
+//! `BATCHES=n` makes more of them, `SEED=n` others.
+
+mod random;
+mod support;
+
+use async_bpf_svm::*;
+use random::{Dice, Place, setting, unsteady};
+use std::sync::Arc;
+use support::*;
+
+const BATCHES_OF_A_HISTORY: u64 = 25;
+const ACCOUNTS: usize = 6;
+const WORKERS: [usize; 5] = [1, 2, 3, 4, 8];
+const PROGRAMS: [Address; 2] = [CONFORMANCE, TWIN];
+
+#[test]
+fn any_number_of_workers_agrees() {
+    let (batches, seed) = (setting("BATCHES", 5_000), setting("SEED", 1));
+    let mut tally = Tally::default();
+    for round in 0..batches.div_ceil(BATCHES_OF_A_HISTORY) {
+        let _place = Place { seed, round };
+        History::new(seed.wrapping_mul(1 << 32) + round, &mut tally).run();
+    }
+    println!("{tally:?}");
+    // Whatever there is for tasks to meet in, they met in it.
+    let Tally { outcomes, committed, failed, expired, left_over, refused, spoiled } = tally;
+    assert!(outcomes > batches * 5 && committed > outcomes / 4 && failed > outcomes / 20);
+    assert!(expired > 0 && left_over > 0 && refused > 0 && spoiled > 0);
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    outcomes: u64,
+    committed: u64,
+    failed: u64,
+    expired: u64,
+    /// Batches after which tasks were left for lack of units.
+    left_over: u64,
+    /// Submissions for which the queue had no room.
+    refused: u64,
+    /// Calls that a limit, a full or an empty ring buffer answered.
+    spoiled: u64,
+}
+
+/// What the tasks of a batch mostly do to each other.
+#[derive(Clone, Copy, PartialEq)]
+enum Meeting {
+    Nowhere,
+    InAChain,
+    InRings,
+    AtLimits,
+    Anywhere,
+}
+
+struct History<'t> {
+    dice: Dice,
+    tally: &'t mut Tally,
+    /// The same engine, for every number of workers, and the last by the stock executor.
+    svms: Vec<Svm>,
+    rings: Vec<u64>,
+}
+
+impl<'t> History<'t> {
+    fn new(seed: u64, tally: &'t mut Tally) -> Self {
+        let mut dice = Dice::new(seed);
+        let limits = Limits {
+            max_scheduled_tasks: dice.pick(&[8, 40, 1_000]),
+            max_timers_per_program: dice.pick(&[2, 6, 16]),
+            max_ring_buffers_per_program: 3,
+            slot_compute_limit: dice.pick(&[300_000, 1_500_000, 60_000_000]),
+            ..Limits::default()
+        };
+        let unsteady_seed = dice.one_in(2).then(|| dice.word());
+        let executors = WORKERS.map(|workers| (workers, Executor::Lean)).into_iter().chain([(1, Executor::Stock)]);
+        let svms = executors.map(|(workers, executor)| {
+            let engine = Config { limits: limits.clone(), ..Config::default() };
+            let mut svm = Svm::new(SvmConfig { engine, workers, executor, logs: true }).unwrap();
+            PROGRAMS.iter().for_each(|program| svm.add_program(*program, &elf("conformance")).unwrap());
+            if let Some(seed) = unsteady_seed.filter(|_| workers > 1) {
+                svm.testing_observe(unsteady(seed));
+            }
+            svm
+        });
+        let mut history = History { svms: svms.collect(), dice, tally, rings: Vec::new() };
+        for n in 0..ACCOUNTS {
+            let owner = PROGRAMS[n % 2];
+            history.all(|svm| set(svm, key(n as u8), RICH, &[0; 16], owner));
+        }
+        for (program, other) in [(CONFORMANCE, TWIN), (TWIN, CONFORMANCE)] {
+            let size = 64 + history.dice.below(400) as u64;
+            let id = history.call(Caller::Host, Call::RingCreate { program, size: Some(size), reader: RingReader::Program }).unwrap();
+            history.call(Caller::Program(program), Call::RingGrant { id, program: other, rights: 3 }).unwrap();
+            history.rings.push(id);
+        }
+        history
+    }
+
+    fn run(&mut self) {
+        for slot in 1..=BATCHES_OF_A_HISTORY {
+            let meeting =
+                self.dice.pick(&[Meeting::Nowhere, Meeting::InAChain, Meeting::InRings, Meeting::AtLimits, Meeting::Anywhere, Meeting::Anywhere]);
+            for task in 0..1 + self.dice.below(30) {
+                self.submit(meeting, task, slot);
+            }
+            if self.dice.one_in(2) {
+                let (n, value) = (self.dice.below(ACCOUNTS) as u8, self.dice.word());
+                let account = Account {
+                    lamports: RICH,
+                    data: Arc::new([value, 0].map(u64::to_le_bytes).concat()),
+                    owner: PROGRAMS[n as usize % 2],
+                    executable: false,
+                };
+                self.all(|svm| svm.update_accounts(vec![AccountUpdate { address: key(n), account: account.clone(), write_version: None }]).unwrap());
+            }
+            self.slot(slot);
+        }
+        let ends: Vec<_> = self
+            .svms
+            .iter()
+            .map(|svm| ((0..ACCOUNTS as u8).map(|n| svm.engine().account(&key(n)).cloned()).collect::<Vec<_>>(), svm.engine().stats()))
+            .collect();
+        assert!(ends.iter().all(|end| *end == ends[0]));
+    }
+
+    fn slot(&mut self, slot: u64) {
+        let input = SlotInput { slot, unix_timestamp: None };
+        let reports: Vec<_> = self.svms.iter_mut().map(|svm| svm.process_slot(input).unwrap()).collect();
+        let (first, others) = reports.split_first().unwrap();
+        for (other, workers) in others.iter().zip(WORKERS.iter().skip(1).chain([&1])) {
+            assert_eq!(first, other, "with {workers} workers");
+        }
+        let tally = &mut *self.tally;
+        tally.left_over += u64::from(first.tasks_pending > 0);
+        for outcome in &first.outcomes {
+            tally.outcomes += 1;
+            *[&mut tally.committed, &mut tally.failed, &mut tally.expired][outcome.status as usize] += 1;
+            let full =
+                |code: &&ErrorCode| matches!(code, ErrorCode::MaxTimers | ErrorCode::MaxBuffers | ErrorCode::BufferFull | ErrorCode::QueueFull);
+            tally.spoiled += outcome.staged_codes.iter().filter(full).count() as u64;
+        }
+    }
+
+    fn submit(&mut self, meeting: Meeting, task: usize, now: u64) {
+        let dice = &mut self.dice;
+        let rings = &self.rings;
+        // Fails at the end, or uses all it has.
+        let end = if dice.one_in(6) { 1 } else { u8::from(dice.one_in(25)) << 1 };
+        let mut script = Script::flags(end);
+        for _ in 0..dice.below(6) {
+            let (a, b, id) = (dice.below(256) as u64, dice.below(60) as u64, dice.pick(rings));
+            let op = match meeting {
+                Meeting::Nowhere | Meeting::InAChain => dice.pick(&[6, 6, 9]),
+                Meeting::InRings => dice.pick(&[1, 2, 3]),
+                Meeting::AtLimits => dice.pick(&[0, 5, 7, 8]),
+                Meeting::Anywhere => dice.below(12),
+            };
+            script = match op {
+                0 => script.timer(now + a % 4, &Script::new().push(id, &[1; 9]).0, 20_000),
+                1 => script.push(id, &vec![2; 1 + b as usize]),
+                2 => script.pop(id, b),
+                3 => script.op(13).n(id).scratch(b),
+                4 => script.op(5).bytes(&key(a as u8 % ACCOUNTS as u8).0).n(b % 4).bytes(&Script::new().pop(id, 64).0).n(5_000),
+                5 => script.op(16).bytes(&Script::new().pop(id, 64).0).n(10_000).n(b % 4).n(if a.is_multiple_of(3) { now + b % 3 } else { 0 }),
+                6 => script.op(33).n(0).n(b % 16).bytes(&[a as u8]),
+                7 => script.op(10).n(64 + b),
+                8 => script.op(4).n(value_of(a % 4)),
+                9 => script.op(32).bytes(&vec![b'a' + (a % 26) as u8; b as usize]),
+                10 => script.op(34).n(0).n(1).n(a),
+                _ => script.invoke(0, 0, 1, &Script::new().push(id, &[3; 5]).0),
+            };
+        }
+        let account = match meeting {
+            Meeting::Nowhere => task % ACCOUNTS,
+            Meeting::InAChain => 0,
+            _ => dice.below(ACCOUNTS),
+        };
+        let meta = |n: usize, writable| AccountMeta { address: key(n as u8), signer: false, writable };
+        let mut accounts = vec![meta(account, !dice.one_in(3))];
+        for _ in 0..dice.below(3) {
+            accounts.push(meta(dice.below(ACCOUNTS), dice.one_in(3)));
+        }
+        let program = if dice.one_in(4) { PROGRAMS[1 - account % 2] } else { PROGRAMS[account % 2] };
+        if meeting == Meeting::Anywhere {
+            accounts.push(readonly(dice.pick(&PROGRAMS)));
+        }
+        let compute_budget = dice.pick(&[2_400, 30_000, 30_000, 100_000]);
+        let priority = Priority::try_from(dice.below(4) as u64).unwrap();
+        let deadline_slot = dice.one_in(4).then(|| now + dice.below(3) as u64);
+        let callback = Arc::new(Callback { compute_budget, ..callback(program, &script.0, &accounts) });
+        if self.call(Caller::Host, Call::TaskSchedule { callback, priority, deadline_slot }).is_none() {
+            self.tally.refused += 1;
+        }
+    }
+
+    fn all(&mut self, run: impl Fn(&mut Svm)) {
+        self.svms.iter_mut().for_each(run);
+    }
+
+    fn call(&mut self, caller: Caller, call: Call) -> Option<u64> {
+        let replies: Vec<_> = self.svms.iter_mut().map(|svm| svm.engine_mut().call(caller, call.clone())).collect();
+        assert!(replies.iter().all(|reply| *reply == replies[0]), "{replies:?}");
+        replies[0].as_ref().ok().map(|reply| reply.value)
+    }
+}
