@@ -299,6 +299,16 @@ fn no_account_falls_below_rent_exemption() {
 }
 
 #[test]
+fn the_incinerator_takes_any_amount() {
+    let incinerator: Address = "1nc1nerator11111111111111111111111111111111".parse().unwrap();
+    let mut svm = svm();
+    set(&mut svm, key(1), RICH, &[], FAULTY);
+    let data = [&[10][..], &1u64.to_le_bytes()].concat();
+    let outcome = invoke(&mut svm, FAULTY, &data, &[writable(key(1)), writable(incinerator)]);
+    assert_eq!((reason(&outcome), svm.engine().account(&incinerator).map(|account| account.lamports)), ("", Some(1)));
+}
+
+#[test]
 fn programs_come_and_go() {
     let mut svm = Svm::new(SvmConfig { workers: 1, ..SvmConfig::default() }).unwrap();
     svm.add_program(CONFORMANCE, &elf("conformance")).unwrap();
