@@ -90,8 +90,99 @@ pub fn strict(constants: &[u8], code: &[Instruction]) -> Vec<u8> {
     file.0
 }
 
-/// A file of an older version, as linkers make it: sections, dynamic symbols, and every kind of relocation. Its program logs, asks
-/// for the slot, and calls a function of its own in each way there is. `programs/build.mjs` makes no such files.
+/// Where the code of an older version is in its file, and in memory above [`REGION`].
+pub const CODE_AT: u64 = 64 + 2 * 56;
+/// Where memory begins that comes from a file of an older version. Each region is as large.
+pub const REGION: u64 = 1 << 32;
+
+/// What an older version is linked from: code, followed by constants and by pointers to them.
+#[derive(Default)]
+pub struct Object<'a> {
+    pub version: u64,
+    pub code: Vec<Instruction>,
+    pub constants: &'a [u8],
+    /// As the linker leaves them, in their upper half. At least one: the loader finds sections by where they are.
+    pub pointers: &'a [u64],
+    /// Names, their kind, value and size. Symbol 0 is not among them.
+    pub symbols: &'a [(&'a str, u64, u64, u64)],
+    /// Where, of which kind, and the symbol.
+    pub relocations: &'a [[u64; 3]],
+}
+
+/// The kind of a symbol that is found elsewhere, and of a function.
+pub const UNDEFINED: u64 = 0x10;
+pub const FUNCTION: u64 = 0x12;
+/// Kinds of relocations: of an address that has a symbol, of one that has none, and of a call.
+pub const ADDRESS: u64 = 1;
+pub const RELATIVE: u64 = 8;
+pub const NAMED_CALL: u64 = 10;
+
+impl Object<'_> {
+    /// A shared object, as linkers make it: sections and dynamic symbols.
+    pub fn link(&self) -> Vec<u8> {
+        let Object { version, code, constants, pointers, symbols, relocations } = self;
+        // What the file maps lies at the same place in memory.
+        let constants_at = CODE_AT + 8 * code.len() as u64;
+        let pointers_at = constants_at + constants.len() as u64;
+        let symbols_at = pointers_at + 8 * pointers.len() as u64;
+        let mut names = vec![0];
+        let mut table = Bytes::default();
+        table.fields(SYMBOL, [0; 6]);
+        for (name, kind, value, size) in *symbols {
+            table.fields(SYMBOL, [names.len() as u64, *kind, 0, u64::from(*kind == FUNCTION), *value, *size]);
+            names.extend(name.as_bytes());
+            names.push(0);
+        }
+        let names_at = symbols_at + table.0.len() as u64;
+        let relocations_at = (names_at + names.len() as u64).next_multiple_of(8);
+        let mut moved = Bytes::default();
+        for relocation in *relocations {
+            moved.fields(RELOCATION, *relocation);
+        }
+        let dynamic_at = relocations_at + moved.0.len() as u64;
+        let mut dynamic = Bytes::default();
+        for entry in [[17, relocations_at], [18, moved.0.len() as u64], [19, 16], [6, symbols_at], [11, 24], [5, names_at], [0, 0]] {
+            dynamic.fields(DYNAMIC, entry);
+        }
+        let sections = b"\0.text\0.rodata\0.data.rel.ro\0.dynsym\0.dynstr\0.rel.dyn\0.dynamic\0.shstrtab\0";
+        let sections_at = dynamic_at + dynamic.0.len() as u64;
+        let headers_at = (sections_at + sections.len() as u64).next_multiple_of(8);
+
+        let mut file = Bytes::default();
+        file.file_header(CODE_AT, headers_at, *version, 2, 9);
+        file.segment(1, 5, CODE_AT, CODE_AT, dynamic_at - CODE_AT);
+        file.segment(2, 6, dynamic_at, dynamic_at, dynamic.0.len() as u64);
+        file.0.extend(code.concat());
+        file.0.extend(*constants);
+        for pointer in *pointers {
+            file.0.extend((pointer << 32).to_le_bytes());
+        }
+        file.0.extend(&table.0);
+        file.0.extend(&names);
+        file.0.resize(relocations_at as usize, 0);
+        file.0.extend(&moved.0);
+        file.0.extend(&dynamic.0);
+        file.0.extend(sections);
+        file.0.resize(headers_at as usize, 0);
+        // Place of its name, type, flags, where it is and to where, the section that belongs to it, and the size of an entry.
+        let mut section = |name, kind, flags, at: u64, end: u64, link, entry| {
+            file.fields(SECTION, [name, kind, flags, at, at, end - at, link, 0, 8, entry]);
+        };
+        section(0, 0, 0, 0, 0, 0, 0);
+        section(1, 1, 6, CODE_AT, constants_at, 0, 0);
+        section(7, 1, 2, constants_at, pointers_at, 0, 0);
+        section(15, 1, 3, pointers_at, symbols_at, 0, 0);
+        section(28, 11, 2, symbols_at, names_at, 5, 24);
+        section(36, 3, 2, names_at, names_at + names.len() as u64, 0, 0);
+        section(44, 9, 2, relocations_at, dynamic_at, 4, 16);
+        section(53, 6, 3, dynamic_at, sections_at, 5, 16);
+        section(62, 3, 0, sections_at, sections_at + sections.len() as u64, 0, 0);
+        file.0
+    }
+}
+
+/// A file of an older version with every kind of relocation. Its program logs, asks for the slot, and calls a function of its own in
+/// each way there is. `programs/build.mjs` makes no such files.
 pub fn legacy(version: u64) -> Vec<u8> {
     // v2 has no 64-bit constants, and its loads and stores have other numbers.
     let (load, store, address) = match version {
@@ -99,7 +190,7 @@ pub fn legacy(version: u64) -> Vec<u8> {
         _ => (LOAD, STORE, [instruction(WIDE, 1, 0, 0, 0), [0; 8]]),
     };
     let unresolved = instruction(CALL, 0, 0, 0, u32::MAX);
-    let mut code = [
+    let mut code = vec![
         instruction(MOVE, 2, 0, 0, 5),
         address[0], // 1: of the text
         address[1],
@@ -118,13 +209,10 @@ pub fn legacy(version: u64) -> Vec<u8> {
         instruction(load, 0, 10, -8, 0),
         instruction(EXIT, 0, 0, 0, 0),
     ];
-
-    // What the file maps lies at the same place in memory.
-    let code_at = 64 + 2 * 56;
     let text = b"hello, world....";
-    let text_at = code_at + 8 * code.len() as u64;
+    let text_at = CODE_AT + 8 * code.len() as u64;
     let pointer_at = text_at + text.len() as u64;
-    let function_at = code_at + 8 * 14;
+    let function_at = CODE_AT + 8 * 14;
     let set = |number: &mut Instruction, value: u64| number[4..].copy_from_slice(&(value as u32).to_le_bytes());
     // A relocation of an address finds the address there. One of a symbol adds the symbol's; v2 has neither.
     set(&mut code[1], text_at);
@@ -132,61 +220,12 @@ pub fn legacy(version: u64) -> Vec<u8> {
         set(&mut code[4], function_at);
     }
 
-    let names = b"\0sol_log_\0sol_get_slot\0function\0";
-    let mut symbols = Bytes::default();
-    symbols.fields(SYMBOL, [0; 6]);
-    symbols.fields(SYMBOL, [1, 0x10, 0, 0, 0, 0]);
-    symbols.fields(SYMBOL, [10, 0x10, 0, 0, 0, 0]);
-    symbols.fields(SYMBOL, [23, 0x12, 0, 1, function_at, 24]);
-    let mut relocations = Bytes::default();
-    // Of calls: the instruction and the symbol.
-    for [call, symbol] in [[3, 1], [7, 2], [9, 3]] {
-        relocations.fields(RELOCATION, [code_at + 8 * call, 10, symbol]);
-    }
+    let mut relocations: Vec<_> = [[3, 1], [7, 2], [9, 3]].map(|[call, symbol]| [CODE_AT + 8 * call, NAMED_CALL, symbol]).into();
     if version != 2 {
-        relocations.fields(RELOCATION, [code_at + 8, 8, 0]);
-        relocations.fields(RELOCATION, [code_at + 32, 1, 3]);
+        relocations.push([CODE_AT + 8, RELATIVE, 0]);
+        relocations.push([CODE_AT + 32, ADDRESS, 3]);
     }
-    relocations.fields(RELOCATION, [pointer_at, 8, 0]);
-
-    let symbols_at = pointer_at + 8;
-    let names_at = symbols_at + symbols.0.len() as u64;
-    let relocations_at = (names_at + names.len() as u64).next_multiple_of(8);
-    let dynamic_at = relocations_at + relocations.0.len() as u64;
-    let mut dynamic = Bytes::default();
-    for entry in [[17, relocations_at], [18, relocations.0.len() as u64], [19, 16], [6, symbols_at], [11, 24], [5, names_at], [0, 0]] {
-        dynamic.fields(DYNAMIC, entry);
-    }
-    let sections = b"\0.text\0.rodata\0.data.rel.ro\0.dynsym\0.dynstr\0.rel.dyn\0.dynamic\0.shstrtab\0";
-    let sections_at = dynamic_at + dynamic.0.len() as u64;
-    let headers_at = (sections_at + sections.len() as u64).next_multiple_of(8);
-
-    let mut file = Bytes::default();
-    file.file_header(code_at, headers_at, version, 2, 9);
-    file.segment(1, 5, code_at, code_at, dynamic_at - code_at);
-    file.segment(2, 6, dynamic_at, dynamic_at, dynamic.0.len() as u64);
-    file.0.extend(code.concat());
-    file.0.extend(text);
-    file.0.extend((text_at << 32).to_le_bytes());
-    file.0.extend(&symbols.0);
-    file.0.extend(names);
-    file.0.resize(relocations_at as usize, 0);
-    file.0.extend(&relocations.0);
-    file.0.extend(&dynamic.0);
-    file.0.extend(sections);
-    file.0.resize(headers_at as usize, 0);
-    // Place of its name, type, flags, where it is and to where, the section that belongs to it, and the size of an entry.
-    let mut section = |name, kind, flags, at: u64, end: u64, link, entry| {
-        file.fields(SECTION, [name, kind, flags, at, at, end - at, link, 0, 8, entry]);
-    };
-    section(0, 0, 0, 0, 0, 0, 0);
-    section(1, 1, 6, code_at, text_at, 0, 0);
-    section(7, 1, 2, text_at, pointer_at, 0, 0);
-    section(15, 1, 3, pointer_at, symbols_at, 0, 0);
-    section(28, 11, 2, symbols_at, names_at, 5, 24);
-    section(36, 3, 2, names_at, names_at + names.len() as u64, 0, 0);
-    section(44, 9, 2, relocations_at, dynamic_at, 4, 16);
-    section(53, 6, 3, dynamic_at, sections_at, 5, 16);
-    section(62, 3, 0, sections_at, sections_at + sections.len() as u64, 0, 0);
-    file.0
+    relocations.push([pointer_at, RELATIVE, 0]);
+    let symbols = [("sol_log_", UNDEFINED, 0, 0), ("sol_get_slot", UNDEFINED, 0, 0), ("function", FUNCTION, function_at, 24)];
+    Object { version, code, constants: text, pointers: &[text_at], symbols: &symbols, relocations: &relocations }.link()
 }
