@@ -70,8 +70,8 @@ const FAULTS = {
     [
       'watcher-changes-not-noted',
       'tasks that ran ahead do not notice changes of watchers',
-      'staged.watchers.keys().chain(staged.rings.keys());',
-      'staged.rings.keys();',
+      'calls.watchers.keys().chain(calls.rings.keys());',
+      'calls.rings.keys();',
     ],
     [
       'changes-noted-too-early',
@@ -323,13 +323,8 @@ const FAULTS = {
       'Record::Refused(code) => self.refuse(code),',
       'Record::Refused(_) => {}',
     ],
-    [
-      'staged-bytes-exclusive',
-      'calls may take less than 8 MiB',
-      'self.staged.bytes > MAX_STAGED_BYTES',
-      'self.staged.bytes >= MAX_STAGED_BYTES',
-    ],
-    ['ids-reused', 'the next call gives the same id again', 'self.created > 0', 'self.created > 1'],
+    ['staged-bytes-exclusive', 'calls may take less than 8 MiB', 'made.bytes > MAX_STAGED_BYTES', 'made.bytes >= MAX_STAGED_BYTES'],
+    ['ids-reused', 'the next call gives the same id again', 'self.made().created > 0', 'self.made().created > 1'],
     [
       'one-timer-too-many',
       'a program can have one timer more',
@@ -393,7 +388,12 @@ const FAULTS = {
       'Access::Own => granted(rights::WRITE),',
     ],
     ['next-slot-no-deadline', 'the next slot is no deadline for a task', '*deadline <= self.slot()', '*deadline <= min'],
-    ['own-tasks-not-counted', 'one invocation can overfill the queue', 'limit.saturating_sub(self.staged.tasks.len() as u64)', 'limit'],
+    [
+      'own-tasks-not-counted',
+      'one invocation can overfill the queue',
+      'limit.saturating_sub(self.staged.made().tasks.len() as u64)',
+      'limit',
+    ],
     ['exact-output-too-small', 'an output that just fits is too small', 'if needed > max_len {', 'if needed >= max_len {'],
   ],
   'crates/engine/src/trigger.rs': [

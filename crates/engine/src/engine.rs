@@ -10,7 +10,7 @@ use crate::{
     matcher::{Fired, ForEach, OneThread},
     ring::Rings,
     scheduler::Key,
-    stage::{TimerDraft, id},
+    stage::{Calls, TimerDraft, id},
     task::{Cause, TaskQueue},
     timer::{Tick, Timers},
     watcher::{Triggered, Values, Watchers},
@@ -506,11 +506,10 @@ impl Engine {
     }
 
     fn apply(&mut self, staged: Staged) {
-        if staged.is_empty() {
-            return;
-        }
-        self.note_changes(&staged);
-        for (id, draft) in staged.timers {
+        let Some(calls) = staged.into_calls() else { return };
+        self.note_changes(&calls);
+        let Calls { timers, watchers, rings, tasks, .. } = *calls;
+        for (id, draft) in timers {
             match draft {
                 TimerDraft::New(timer) => {
                     self.meta.stats.timers_created += 1;
@@ -522,7 +521,7 @@ impl Engine {
                 }
             }
         }
-        for (id, watcher) in staged.watchers {
+        for (id, watcher) in watchers {
             let before = self.watchers.get(id);
             let looked = before.is_some_and(|watcher| watcher.active);
             if before.is_none() {
@@ -543,10 +542,10 @@ impl Engine {
                 }
             }
         }
-        for draft in staged.rings.into_values() {
+        for draft in rings.into_values() {
             self.rings.apply(draft);
         }
-        for task in staged.tasks {
+        for task in tasks {
             self.meta.stats.tasks_submitted += 1;
             let sequence = self.next_sequence();
             self.tasks.push(Task { sequence, ..task });
@@ -554,10 +553,10 @@ impl Engine {
     }
 
     /// Lets stages over the state before know what was not theirs to see. Between slots there are none.
-    fn note_changes(&mut self, staged: &Staged) {
-        if self.running.is_some() && !(staged.watchers.is_empty() && staged.rings.is_empty()) {
+    fn note_changes(&mut self, calls: &Calls) {
+        if self.running.is_some() && !(calls.watchers.is_empty() && calls.rings.is_empty()) {
             self.version += 1;
-            let ids = staged.watchers.keys().chain(staged.rings.keys());
+            let ids = calls.watchers.keys().chain(calls.rings.keys());
             self.changed.extend(ids.map(|id| (*id, self.version)));
         }
     }

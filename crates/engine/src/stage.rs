@@ -78,11 +78,13 @@ struct Span {
 
 impl Default for Span {
     fn default() -> Self {
-        Span { least: 0, most: u64::MAX }
+        Span::ANY
     }
 }
 
 impl Span {
+    const ANY: Span = Span { least: 0, most: u64::MAX };
+
     /// Whether `count` has come to `mark`; notes for which counts that would be the same.
     fn reaches(&mut self, count: u64, mark: u64) -> bool {
         let reached = count >= mark;
@@ -110,8 +112,6 @@ struct Count {
 /// What the answers to one invocation depend on.
 #[derive(Default)]
 struct Grounds {
-    /// The engine's version when it began: objects that changed later are not what it saw.
-    version: u64,
     /// Ring buffers and watchers that it looked at, whether there or not.
     objects: Vec<u64>,
     /// Who asked for which timer to be cancelled, and whether that was possible.
@@ -123,6 +123,15 @@ struct Grounds {
 /// What one invocation would change, and what it was told on the way.
 #[derive(Default)]
 pub struct Staged {
+    /// The engine's when it began: objects that changed later are not what it saw.
+    version: u64,
+    /// Most invocations make none.
+    calls: Option<Box<Calls>>,
+}
+
+/// The calls of one invocation, and what comes of them.
+#[derive(Default)]
+pub(crate) struct Calls {
     grounds: Grounds,
     pub(crate) timers: BTreeMap<u64, TimerDraft>,
     /// `None`: removed.
@@ -137,6 +146,18 @@ pub struct Staged {
     records: Vec<Record>,
 }
 
+static NO_CALLS: Calls = Calls {
+    grounds: Grounds { objects: Vec::new(), timers: Vec::new(), pending_tasks: Span::ANY },
+    timers: BTreeMap::new(),
+    watchers: BTreeMap::new(),
+    rings: BTreeMap::new(),
+    tasks: Vec::new(),
+    counts: Vec::new(),
+    created: 0,
+    bytes: 0,
+    records: Vec::new(),
+};
+
 const TIMERS: usize = 0;
 const WATCHERS: usize = 1;
 const RINGS: usize = 2;
@@ -144,27 +165,35 @@ const RINGS: usize = 2;
 impl Staged {
     /// The code that each call returned, in order.
     pub fn codes(&self) -> Vec<ErrorCode> {
-        self.records.iter().map(Record::code).collect()
+        self.made().records.iter().map(Record::code).collect()
     }
 
     /// Bytes of memory that it takes, about.
     pub fn weight(&self) -> u64 {
-        self.bytes
+        self.made().bytes
     }
 
     pub(crate) fn created_ids(&self) -> bool {
-        self.created > 0
+        self.made().created > 0
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.timers.is_empty() && self.watchers.is_empty() && self.rings.is_empty() && self.tasks.is_empty()
+    fn made(&self) -> &Calls {
+        self.calls.as_deref().unwrap_or(&NO_CALLS)
+    }
+
+    fn made_mut(&mut self) -> &mut Calls {
+        self.calls.get_or_insert_default()
+    }
+
+    /// The calls, if there are any.
+    pub(crate) fn into_calls(self) -> Option<Box<Calls>> {
+        self.calls
     }
 }
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(engine: &'a Engine, sequence: u64, pending_tasks: u64) -> Self {
-        let staged = Staged { grounds: Grounds { version: engine.version(), ..Grounds::default() }, ..Staged::default() };
-        Stage { engine, sequence, pending_tasks, staged }
+        Stage { engine, sequence, pending_tasks, staged: Staged { version: engine.version(), calls: None } }
     }
 
     /// The current slot.
@@ -174,20 +203,21 @@ impl<'a> Stage<'a> {
 
     /// Notes a call whose arguments were so wrong that it could not be made.
     pub fn refuse(&mut self, code: ErrorCode) {
-        self.staged.records.push(Record::Refused(code));
+        self.staged.made_mut().records.push(Record::Refused(code));
     }
 
     /// Makes one call.
     pub fn call(&mut self, caller: Caller, call: Call) -> Result<Reply, Error> {
-        self.staged.bytes += call.weight();
-        if self.staged.bytes > MAX_STAGED_BYTES {
+        let made = self.staged.made_mut();
+        made.bytes += call.weight();
+        if made.bytes > MAX_STAGED_BYTES {
             let error = Error::StageFull { limit: MAX_STAGED_BYTES };
             self.refuse(error.code());
             return Err(error);
         }
         let result = self.dispatch(caller, &call);
         let answer = result.as_ref().map_err(Error::code).cloned();
-        self.staged.records.push(Record::Made { caller, call, answer });
+        self.staged.made_mut().records.push(Record::Made { caller, call, answer });
         result
     }
 
@@ -203,17 +233,18 @@ impl<'a> Stage<'a> {
 
     /// Whether the state that this stage is over gives the answers that `staged` got, so that its calls need not be made again.
     pub(crate) fn confirms(&self, staged: &Staged) -> bool {
-        let Grounds { version, objects, timers, pending_tasks } = &staged.grounds;
-        let count_holds = |program, kind, span: Span| span == Span::default() || span.has(self.base_count(program, kind));
+        let Some(calls) = &staged.calls else { return true };
+        let Grounds { objects, timers, pending_tasks } = &calls.grounds;
+        let count_holds = |program, kind, span: Span| span == Span::ANY || span.has(self.base_count(program, kind));
         pending_tasks.has(self.pending_tasks)
-            && objects.iter().all(|id| !self.engine.has_changed_since(*id, *version))
+            && objects.iter().all(|id| !self.engine.has_changed_since(*id, staged.version))
             && timers.iter().all(|(caller, id, possible)| self.can_cancel(*caller, *id) == *possible)
-            && staged.counts.iter().all(|(program, counts)| counts.iter().enumerate().all(|(kind, count)| count_holds(*program, kind, count.span)))
+            && calls.counts.iter().all(|(program, counts)| counts.iter().enumerate().all(|(kind, count)| count_holds(*program, kind, count.span)))
     }
 
     /// Makes the recorded calls again. `None` when an answer differs.
     pub(crate) fn replay(mut self, staged: Staged) -> Option<Staged> {
-        for record in staged.records {
+        for record in staged.calls.map_or_else(Vec::new, |calls| calls.records) {
             match record {
                 Record::Made { caller, call, answer } => {
                     if self.call(caller, call).map_err(|error| error.code()) != answer {
@@ -239,7 +270,7 @@ impl<'a> Stage<'a> {
                 }
                 let id = self.new_id();
                 self.grow(program, TIMERS, 1);
-                self.staged.timers.insert(id, TimerDraft::New(Timer::new(id, spec.clone())));
+                self.staged.made_mut().timers.insert(id, TimerDraft::New(Timer::new(id, spec.clone())));
                 Ok(Reply::id(id))
             }
             Call::TimerCancel { id } => self.cancel_timer(caller, *id),
@@ -256,7 +287,7 @@ impl<'a> Stage<'a> {
                 let id = self.new_id();
                 self.grow(program, WATCHERS, 1);
                 let watcher = Watcher::new(id, with_own_account(spec), *min_slots_between_triggers);
-                self.staged.watchers.insert(id, Some(watcher));
+                self.staged.made_mut().watchers.insert(id, Some(watcher));
                 Ok(Reply::id(id))
             }
             Call::WatcherSetMinSlots { id, slots } => {
@@ -271,7 +302,7 @@ impl<'a> Stage<'a> {
             Call::WatcherRemove { id } => {
                 let program = self.watcher(caller, *id)?.spec.callback.program;
                 self.grow(program, WATCHERS, -1);
-                self.staged.watchers.insert(*id, None);
+                self.staged.made_mut().watchers.insert(*id, None);
                 Ok(Reply::default())
             }
             Call::RingCreate { program, size, reader } => self.create_ring(*program, *size, *reader),
@@ -328,12 +359,12 @@ impl<'a> Stage<'a> {
                 }
                 self.open()?;
                 let limit = self.engine.limits().max_scheduled_tasks;
-                let mark = limit.saturating_sub(self.staged.tasks.len() as u64);
-                if self.staged.grounds.pending_tasks.reaches(self.pending_tasks, mark) {
+                let mark = limit.saturating_sub(self.staged.made().tasks.len() as u64);
+                if self.staged.made_mut().grounds.pending_tasks.reaches(self.pending_tasks, mark) {
                     return Err(Error::QueueFull { limit });
                 }
-                let id = self.new_id();
-                self.staged.tasks.push(Task {
+                let (id, queued_slot) = (self.new_id(), self.slot());
+                self.staged.made_mut().tasks.push(Task {
                     id,
                     // Given at commit: the order of creation is the order of commits.
                     sequence: 0,
@@ -341,7 +372,7 @@ impl<'a> Stage<'a> {
                     callback: callback.clone(),
                     priority: *priority,
                     deadline_slot: *deadline_slot,
-                    queued_slot: self.slot(),
+                    queued_slot,
                     cause: Cause { trigger: 0, due_slot: min, ticks: 1, account: Address::default(), old_value: None, new_value: None },
                 });
                 Ok(Reply::id(id))
@@ -350,7 +381,7 @@ impl<'a> Stage<'a> {
     }
 
     fn cancel_timer(&mut self, caller: Caller, id: u64) -> Result<Reply, Error> {
-        let program = match self.staged.timers.get_mut(&id) {
+        let program = match self.staged.made_mut().timers.get_mut(&id) {
             Some(TimerDraft::New(timer)) => {
                 let possible = is_cancellable(caller, timer);
                 possible.then(|| {
@@ -361,9 +392,9 @@ impl<'a> Stage<'a> {
             Some(TimerDraft::Cancelled) => None,
             None => {
                 let possible = self.can_cancel(caller, id);
-                self.staged.grounds.timers.push((caller, id, possible));
+                self.staged.made_mut().grounds.timers.push((caller, id, possible));
                 possible.then(|| {
-                    self.staged.timers.insert(id, TimerDraft::Cancelled);
+                    self.staged.made_mut().timers.insert(id, TimerDraft::Cancelled);
                     self.engine.timer(id).expect("one that can be cancelled is there").spec.callback.program
                 })
             }
@@ -394,7 +425,7 @@ impl<'a> Stage<'a> {
         self.grow(program, RINGS, 1);
         let header =
             RingHeader { id, owner: program, capacity: size, used: 0, state: RingState::Active, reader, next_sequence: 0, grants: BTreeMap::new() };
-        self.staged.rings.insert(id, RingDraft::of(header));
+        self.staged.made_mut().rings.insert(id, RingDraft::of(header));
         Ok(Reply::id(id))
     }
 
@@ -425,8 +456,9 @@ impl<'a> Stage<'a> {
 
     fn new_id(&mut self) -> u64 {
         // MAX_STAGED_BYTES allows far fewer calls than there are ids.
-        self.staged.created += 1;
-        id(self.sequence, self.staged.created)
+        let created = &mut self.staged.made_mut().created;
+        *created += 1;
+        id(self.sequence, *created)
     }
 
     /// How much a program has without what this invocation does.
@@ -450,7 +482,7 @@ impl<'a> Stage<'a> {
     }
 
     fn count(&mut self, program: Address, kind: usize) -> &mut Count {
-        let counts = &mut self.staged.counts;
+        let counts = &mut self.staged.made_mut().counts;
         // Few invocations do this for more than one program, and none for many.
         let index = counts.iter().position(|(other, _)| *other == program).unwrap_or_else(|| {
             counts.push((program, Default::default()));
@@ -461,7 +493,7 @@ impl<'a> Stage<'a> {
 
     /// Notes that what was answered depends on a ring buffer or a watcher, or on there being none.
     fn look_at(&mut self, id: u64) {
-        let objects = &mut self.staged.grounds.objects;
+        let objects = &mut self.staged.made_mut().grounds.objects;
         if objects.last() != Some(&id) {
             objects.push(id);
         }
@@ -469,10 +501,10 @@ impl<'a> Stage<'a> {
 
     fn watcher(&mut self, caller: Caller, id: u64) -> Result<&mut Watcher, Error> {
         let base = self.engine.watcher(id);
-        if !self.staged.watchers.contains_key(&id) {
+        if !self.staged.made().watchers.contains_key(&id) {
             self.look_at(id);
         }
-        let staged = match self.staged.watchers.entry(id) {
+        let staged = match self.staged.made_mut().watchers.entry(id) {
             Entry::Occupied(staged) => staged.into_mut(),
             Entry::Vacant(none) => {
                 let base = base.filter(|watcher| owns(caller, watcher.spec.callback.program)).ok_or(Error::InvalidWatcher { id })?;
@@ -484,10 +516,10 @@ impl<'a> Stage<'a> {
 
     /// A ring buffer as this invocation would leave it, if the caller may use it in this way.
     fn ring(&mut self, caller: Caller, id: u64, access: Access) -> Result<&RingHeader, Error> {
-        if !self.staged.rings.contains_key(&id) {
+        if !self.staged.made().rings.contains_key(&id) {
             self.look_at(id);
         }
-        let header = match self.staged.rings.get(&id) {
+        let header = match self.staged.made().rings.get(&id) {
             Some(draft) if draft.destroyed => None,
             Some(draft) => Some(&draft.header),
             None => self.engine.rings().get(id).map(|ring| &ring.header),
@@ -498,7 +530,7 @@ impl<'a> Stage<'a> {
     /// The same, to be changed.
     fn ring_mut(&mut self, caller: Caller, id: u64, access: Access) -> Result<&mut RingDraft, Error> {
         self.ring(caller, id, access)?;
-        Ok(match self.staged.rings.entry(id) {
+        Ok(match self.staged.made_mut().rings.entry(id) {
             Entry::Occupied(draft) => draft.into_mut(),
             Entry::Vacant(none) => {
                 let ring = self.engine.rings().get(id).expect("it is there, and not staged");
@@ -509,7 +541,7 @@ impl<'a> Stage<'a> {
 
     fn next_entry(&self, id: u64) -> Option<&Arc<RingEntry>> {
         let base = self.engine.rings().get(id);
-        match self.staged.rings.get(&id) {
+        match self.staged.made().rings.get(&id) {
             Some(draft) => draft.front(base),
             None => base.and_then(|ring| ring.entries.front()),
         }
@@ -552,4 +584,75 @@ fn with_own_account(spec: &WatcherSpec) -> WatcherSpec {
         Arc::make_mut(&mut spec.callback).accounts.push(own);
     }
     spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Callback, CatchUp, Changes, Config, Execution, Limits, Priority, Progress, SlotInput, TimerSpec, Trigger};
+
+    const PROGRAM: Address = Address([1; 32]);
+
+    fn callback() -> Arc<Callback> {
+        Arc::new(Callback { program: PROGRAM, data: vec![], accounts: vec![], compute_budget: 100 })
+    }
+
+    fn timer(start_slot: u64, period_slots: Option<u64>) -> Call {
+        let (deadline_slot, catch_up, priority) = (None, CatchUp::Once, Priority::Normal);
+        Call::TimerCreate(TimerSpec { callback: callback(), start_slot, period_slots, deadline_slot, catch_up, priority })
+    }
+
+    fn watcher() -> Call {
+        let spec = WatcherSpec { callback: callback(), account: Address([7; 32]), trigger: Trigger::AnyChange, priority: Priority::High };
+        Call::WatcherCreate { spec, min_slots_between_triggers: 1 }
+    }
+
+    fn task() -> Call {
+        Call::TaskSchedule { callback: callback(), priority: Priority::Low, deadline_slot: None }
+    }
+
+    /// Whether the calls of a task need not be made again when a task before it has made its own.
+    fn is_confirmed(before: impl Fn(&[u64]) -> Vec<Call>, calls: impl Fn(&[u64]) -> Vec<Call>) -> bool {
+        let limits = Limits { max_timers_per_program: 4, max_scheduled_tasks: 8, ..Limits::default() };
+        let mut engine = Engine::new(Config { limits, ..Config::default() }).unwrap();
+        engine.add_program(PROGRAM, [0; 32], vec![]).unwrap();
+        let ring = Call::RingCreate { program: PROGRAM, size: None, reader: RingReader::Program };
+        let create = [ring.clone(), ring, timer(2, Some(1)), timer(2, None), watcher(), watcher()];
+        let ids: Vec<_> = create.into_iter().map(|call| engine.call(Caller::Host, call).unwrap().value).collect();
+        // The timers fire and are the first tasks of this slot; what their callbacks do is what `before` and `calls` say.
+        assert!(matches!(engine.step(SlotInput { slot: 2, unix_timestamp: None }), Ok(Progress::Batch)));
+        let execute = |engine: &Engine, index: usize, calls: Vec<Call>| {
+            let mut stage = engine.stage(index);
+            for call in calls {
+                let _ = stage.call(Caller::Program(PROGRAM), call);
+            }
+            let (task_id, staged) = (engine.batch().task(index).id, stage.finish());
+            Execution { task_id, units_consumed: 1, logs: vec![], result: Ok(Changes::default()), staged }
+        };
+        let (first, second) = (execute(&engine, 0, before(&ids)), execute(&engine, 1, calls(&ids)));
+        assert!(engine.commit(first).is_ok());
+        engine.stage(0).confirms(&second.staged)
+    }
+
+    #[test]
+    fn calls_are_made_again_only_where_that_could_matter() {
+        let [ring, other_ring, periodic, _, _, other_watcher] = [0, 1, 2, 3, 4, 5];
+        let push = |ring: usize| move |ids: &[u64]| vec![Call::RingPush { id: ids[ring], data: vec![1] }];
+        let nothing = |_: &[u64]| vec![];
+        assert!(is_confirmed(push(ring), nothing));
+        assert!(is_confirmed(push(ring), push(other_ring)));
+        assert!(!is_confirmed(push(ring), push(ring)), "its entry has another number now");
+        assert!(is_confirmed(push(ring), move |ids| vec![Call::WatcherRemove { id: ids[other_watcher] }]));
+        assert!(is_confirmed(|_| vec![watcher()], |_| vec![watcher()]));
+        // Of four timers there are two.
+        let timers = |count| move |_: &[u64]| vec![timer(3, None); count];
+        assert!(is_confirmed(timers(1), timers(1)));
+        assert!(!is_confirmed(timers(1), timers(2)), "there is one place left");
+        // The queue has room for six more tasks.
+        let tasks = |count| move |_: &[u64]| vec![task(); count];
+        assert!(is_confirmed(tasks(3), tasks(3)));
+        assert!(!is_confirmed(tasks(4), tasks(8)));
+        // The first task is the periodic timer's own: that it has run since changes nothing about cancelling it.
+        assert!(is_confirmed(nothing, move |ids| vec![Call::TimerCancel { id: ids[periodic] }]));
+    }
 }

@@ -113,6 +113,11 @@ impl Left {
     }
 }
 
+/// Something that all workers change all the time, away from what they only read.
+#[derive(Default)]
+#[repr(align(128))]
+struct Alone<T>(T);
+
 /// Tasks that nobody runs yet, though they are ready, and the workers that have nothing to do.
 #[derive(Default)]
 struct Queue {
@@ -127,7 +132,7 @@ pub(crate) struct Window {
     /// Tasks that are committed before more are handed out.
     len: usize,
     /// Those before it have been looked at.
-    cursor: AtomicUsize,
+    cursor: Alone<AtomicUsize>,
     /// Of the tasks that ran ahead. There are as many as the longest window had.
     executions: Vec<OnceLock<Execution>>,
     /// For each version of an account. Written before the writer is finished, and read by none but those that wait for it.
@@ -202,7 +207,7 @@ impl Window {
         if self.left.len() < versions {
             self.left.resize_with(versions, AtomicU64::default);
         }
-        *self.cursor.get_mut() = 0;
+        *self.cursor.0.get_mut() = 0;
         *self.held.get_mut() = 0;
         *self.ready.get_mut() = 0;
         *self.queue.get_mut().expect("nothing panics with this lock") = Queue::default();
@@ -325,10 +330,12 @@ impl Ahead<'_> {
     /// A task to run; `None` when there will be none any more.
     fn next(&self) -> Option<usize> {
         let window = self.window;
-        let full = self.is_full();
-        while !full && window.ready.load(Acquire) == 0 && window.cursor.load(Relaxed) < window.len {
-            let index = window.cursor.fetch_add(1, Relaxed);
-            if index < window.len && window.graph.arrive(index) {
+        while !self.is_full() && window.ready.load(Acquire) == 0 {
+            let index = window.cursor.0.fetch_add(1, Relaxed);
+            if index >= window.len {
+                break;
+            }
+            if window.graph.arrive(index) {
                 return Some(index);
             }
         }
