@@ -20,6 +20,14 @@ pub enum Goal {
     AtMost(f64),
     /// Reported, and nothing else.
     Report,
+    /// Reported as what it takes of the peer's time.
+    ReportShare,
+}
+
+impl Goal {
+    fn is_share(self) -> bool {
+        matches!(self, Goal::AtMost(_) | Goal::ReportShare)
+    }
 }
 
 /// One line of the table.
@@ -76,8 +84,8 @@ impl Bench {
         self.rows
     }
 
-    /// Rounds of a comparison, the first of which warms up and does not count.
-    fn rounds(&self) -> usize {
+    /// Rounds of a comparison, besides a first one that warms up and does not count.
+    pub fn rounds(&self) -> usize {
         if self.quick { 7 } else { 31 }
     }
 
@@ -93,12 +101,12 @@ impl Bench {
             }
             times.push(mine);
             for ((ratios, peer), theirs) in ratios.iter_mut().zip(&peers).zip(theirs) {
-                ratios.push(if matches!(peer.goal, Goal::AtMost(_)) { mine / theirs } else { theirs / mine });
+                ratios.push(if peer.goal.is_share() { mine / theirs } else { theirs / mine });
             }
         }
         self.spread(name, "ns", None, Goal::Report, times);
         for (ratios, peer) in ratios.into_iter().zip(peers) {
-            let unit = if matches!(peer.goal, Goal::AtMost(_)) { "of the peer's time" } else { "times faster" };
+            let unit = if peer.goal.is_share() { "of the peer's time" } else { "times faster" };
             self.spread(name, unit, Some(peer.name), peer.goal, ratios);
         }
     }
@@ -130,12 +138,17 @@ impl Bench {
         let (goal, met) = match goal {
             Goal::AtLeast(bound) => (Some(format!(">= {bound}")), Some(p25 >= bound)),
             Goal::AtMost(bound) => (Some(format!("<= {bound}")), Some(p75 <= bound)),
-            Goal::Report => (None, None),
+            Goal::Report | Goal::ReportShare => (None, None),
         };
         let row = Row { name: name.into(), value, unit, peer: peer.map(Into::into), p25, p75, goal, met };
         eprintln!("  {}", describe(&row));
         self.rows.push(row);
     }
+}
+
+/// Of each round.
+pub fn ratios(these: &[f64], those: &[f64]) -> Vec<f64> {
+    these.iter().zip(those).map(|(this, that)| this / that).collect()
 }
 
 fn describe(row: &Row) -> String {

@@ -3,17 +3,12 @@
 //! Every contender holds the same number of timers all the time, uniform over the slots ahead. A round inserts, cancels in random order or
 //! expires some of them, and then restores the number without being timed.
 
-use crate::measure::{Bench, Goal, peer, per_operation, repeat_for};
-use async_bpf_engine::wheel::{Handle, Wheel};
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    collections::BTreeSet,
-    future::poll_fn,
-    hint::black_box,
-    task::Poll,
-    time::Duration,
+use crate::{
+    counting,
+    measure::{Bench, Goal, peer, per_operation, repeat_for},
 };
+use async_bpf_engine::wheel::{Handle, Wheel};
+use std::{collections::BTreeSet, future::poll_fn, hint::black_box, task::Poll, time::Duration};
 use tokio::{runtime::Runtime, time::Instant};
 use tokio_util::time::{DelayQueue, delay_queue};
 
@@ -331,12 +326,12 @@ fn allocations(bench: &mut Bench) {
     let mut lap = || {
         let new = population.new_timers(MILLION);
         population.current += HORIZON;
-        let before = ALLOCATIONS.get();
+        let before = counting::allocations();
         keys.clear();
         keys.extend(new.into_iter().map(|(slot, id)| population.timers.insert(slot, id)));
         keys.iter().step_by(2).for_each(|key| population.timers.cancel(*key));
         population.timers.advance(population.current);
-        ALLOCATIONS.get() - before
+        counting::allocations() - before
     };
     lap();
     bench.number("wheel: allocations in a lap of a million timers, once warm", "allocations", Goal::AtMost(0.0), lap() as f64);
@@ -357,40 +352,4 @@ pub fn insert_and_expire(n: u64) {
         ours.timers.insert(slot, id);
     }
     ours.timers.advance(HORIZON);
-}
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, which also counts the allocations of each thread.
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: everything is left to `System`. The counter is a plain number of the thread, which neither allocates nor is ever dropped.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller has promised what `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
 }

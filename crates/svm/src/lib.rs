@@ -168,6 +168,13 @@ impl Svm {
         Ok(self.engine.commit_invoke(&task, execution))
     }
 
+    /// Runs a task of the engine's batch and commits nothing, to measure what that takes by itself.
+    #[doc(hidden)]
+    pub fn testing_execute(&mut self, index: usize) -> Execution {
+        self.enter_slot();
+        self.runtime.execute(&self.engine, &self.slot, self.engine.batch().task(index), self.engine.stage(index))
+    }
+
     /// Makes the next call of a syscall panic inside the runtime, to test that nobody notices but the caller.
     #[doc(hidden)]
     pub fn testing_panic_in_syscall(&self, name: &str) {
