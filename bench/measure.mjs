@@ -7,9 +7,10 @@ export function quantile(values, q) {
   return low + (high - low) * (at - Math.floor(at));
 }
 
-/** The median and the quartiles of what the rounds gave. A goal is the most that the worse quartile may be. */
-export function row(name, unit, peer, values, atMost = null) {
+/** The median and the quartiles of what the rounds gave. A goal is the most, or the least, that the worse quartile may be. */
+export function row(name, unit, peer, values, { atMost, atLeast } = {}) {
   const [p25, value, p75] = [0.25, 0.5, 0.75].map((q) => quantile(values, q));
-  const goal = atMost === null ? null : `<= ${atMost}`;
-  return { name, value, unit, peer, p25, p75, goal, met: atMost === null ? null : p75 <= atMost };
+  const [goal, met] =
+    atMost !== undefined ? [`<= ${atMost}`, p75 <= atMost] : atLeast !== undefined ? [`>= ${atLeast}`, p25 >= atLeast] : [null, null];
+  return { name, value, unit, peer, p25, p75, goal, met };
 }

@@ -7,8 +7,9 @@ use crate::{
 use async_bpf_svm::{Executor, SvmConfig};
 
 /// Callbacks that take turns, so that not everything is in the nearest cache.
-const CALLBACKS: usize = 64;
-const ROUNDS: usize = 32;
+pub const CALLBACKS: usize = 64;
+/// Of all of them in a turn.
+pub const ROUNDS: usize = 32;
 
 pub fn run(bench: &mut Bench) {
     for workload in Workload::all() {

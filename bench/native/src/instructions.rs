@@ -14,9 +14,19 @@ const ROWS: &[(&str, &str, f64)] = &[
     ("scheduler: push and take of a task", "scheduler", 291.0),
 ];
 
+/// The same of a callback, of the program that does as little as one can; a twentieth more than what was counted. The processor that valgrind
+/// shows to the C library and to the hash is the real one, so that another one may count a little less.
+const CALLBACKS: &[(&str, &str, f64)] = &[
+    ("tiny, a bare loop of the executor", "callback-bare", 32_700.0),
+    ("tiny, 1,000 callbacks a slot, 1 worker, a callback", "callback-engine", 37_600.0),
+];
+
 pub fn run(bench: &mut Bench) {
     for &(name, operation, most) in ROWS {
         bench.instructions(name, operation, 64_000, Goal::AtMost(most));
+    }
+    for &(name, operation, most) in CALLBACKS {
+        bench.instructions(name, operation, 4_000, Goal::AtMost(most));
     }
     bench.instructions("crossbeam ArrayQueue<Box<[u8]>>: push and pop of 32 B", "ring-boxes", 64_000, Goal::Report);
 }

@@ -7,6 +7,7 @@
 //! `npm run bench` runs it together with what JavaScript sees, and prints one table. Rows are described in [`measure`].
 
 mod allocator;
+mod breakdown;
 mod calibrate;
 mod callbacks;
 mod counting;
@@ -16,6 +17,7 @@ mod hash;
 mod instructions;
 mod matcher;
 mod measure;
+mod mollusk;
 mod remote;
 mod ring;
 mod scheduler;
@@ -40,9 +42,11 @@ const GROUPS: &[Named<fn(&mut Bench)>] = &[
     ("scheduler", scheduler::run),
     ("engine", engine::run),
     ("executor", executor::run),
+    ("mollusk", mollusk::run),
     ("callbacks", callbacks::run),
     ("hash", hash::run),
     ("allocator", allocator::run),
+    ("where", breakdown::run),
 ];
 
 /// What a child process is started for, to be counted or weighed by itself: each does something so many times.

@@ -27,11 +27,6 @@ pub fn set_token(path: PathBuf) {
     TOKEN.set(path).expect("it is set once");
 }
 
-/// The argument that tells a child process the same.
-pub fn token_arguments() -> Vec<String> {
-    TOKEN.get().map_or(Vec::new(), |path| vec!["--token".into(), path.display().to_string()])
-}
-
 const BENCH: Address = Address([11; 32]);
 const CALLEE: Address = Address([12; 32]);
 const TOKEN_PROGRAM: Address = Address([13; 32]);

@@ -172,7 +172,8 @@ impl Svm {
     #[doc(hidden)]
     pub fn testing_execute(&mut self, index: usize) -> Execution {
         self.enter_slot();
-        self.runtime.execute(&self.engine, &self.slot, self.engine.batch().task(index), self.engine.stage(index))
+        let task = self.engine.batch().task(index);
+        self.runtime.execute(View::of(&self.engine), &self.slot, task, self.engine.stage(index))
     }
 
     /// Makes the next call of a syscall panic inside the runtime, to test that nobody notices but the caller.
