@@ -2,7 +2,7 @@
 
 use crate::{
     measure::{Bench, Goal, per_operation, ratios},
-    workload::{Workload, World},
+    workload::{Bare, Workload, World},
 };
 use async_bpf_svm::{Executor, SvmConfig};
 use std::thread;
@@ -26,68 +26,68 @@ pub fn run(bench: &mut Bench) {
 }
 
 fn measure(bench: &mut Bench, workload: Workload, callbacks: usize) {
-    let turns = OF_A_TURN.div_ceil(callbacks);
-    let gated = workload == Workload::Tiny && callbacks == CALLBACKS;
-    let goal = |goal| if gated { goal } else { Goal::Report };
-
-    let [mut one, mut two] = [1, 2].map(|workers| World::with_workers(workload, callbacks, workers));
-    let [mut bare, mut bare_too] = [(); 2].map(|()| World::with_workers(workload, callbacks, 1).bare());
+    let slots = OF_A_TURN.div_ceil(callbacks);
+    let mut one = World::with_workers(workload, callbacks, 1);
+    let mut two = World::with_workers(workload, callbacks, 2);
     let mut stock = World::new(workload, callbacks, SvmConfig { executor: Executor::Stock, logs: false, ..SvmConfig::default() });
+    let [mut bare, mut another] = [(); 2].map(|()| World::with_workers(workload, callbacks, 1).bare());
     let mut pool = EmptyTasks::new();
-    let [mut of_one, mut of_two, mut of_bare, mut of_threads, mut of_stock, mut of_pool] = [(); 6].map(|()| Vec::new());
+    let (mut of_one, mut of_two, mut of_stock, mut of_bare, mut of_threads, mut of_pool) = Default::default();
     for round in 0..=bench.rounds() {
-        let times = [
-            (&mut of_one, one.slots(turns)),
-            (&mut of_two, two.slots(turns)),
-            (&mut of_bare, bare.rounds(turns)),
-            (&mut of_threads, {
-                // Each does as much as one does alone, so half the time is that of one callback.
-                let both = per_operation(2 * (turns * callbacks) as u64, || {
-                    thread::scope(|scope| {
-                        scope.spawn(|| bare_too.rounds(turns));
-                        bare.rounds(turns);
-                    });
-                });
-                both
-            }),
-            // It says nothing new of many callbacks, and takes long.
-            (&mut of_stock, if callbacks == CALLBACKS { stock.slots(turns) } else { f64::NAN }),
-            (&mut of_pool, pool.run(turns * callbacks)),
-        ];
-        // The first warms up.
-        if round > 0 {
-            times.into_iter().for_each(|(list, time)| list.push(time));
+        let turn = |times: &mut Vec<f64>, time| {
+            // The first warms up.
+            if round > 0 {
+                times.push(time);
+            }
+        };
+        turn(&mut of_one, one.slots(slots));
+        turn(&mut of_two, two.slots(slots));
+        turn(&mut of_bare, bare.rounds(slots));
+        turn(&mut of_threads, two_threads(&mut bare, &mut another, slots, callbacks));
+        turn(&mut of_pool, pool.run(slots * callbacks));
+        // It takes long, and says nothing new of more callbacks.
+        if callbacks == CALLBACKS {
+            turn(&mut of_stock, stock.slots(slots));
         }
     }
 
-    let name = |workers: &str| format!("{}, {callbacks} callbacks a slot, {workers}", workload.name());
-    let [one_worker, two_workers] = ["1 worker", "2 workers"].map(name);
-    let share = if gated { Goal::AtMost(1.6) } else { Goal::ReportShare };
+    let name = format!("{}, {callbacks} callbacks a slot", workload.name());
+    let (one_worker, two_workers) = (format!("{name}, 1 worker"), format!("{name}, 2 workers"));
+    let tiny = workload == Workload::Tiny;
+    // What is asked of the smallest program, in slots of a usual size.
+    let goal = |goal, otherwise| if tiny && callbacks == CALLBACKS { goal } else { otherwise };
     bench.spread(&one_worker, "ns", None, Goal::Report, of_one.clone());
-    bench.spread(&one_worker, "of the peer's time", Some("a bare loop of the executor"), share, ratios(&of_one, &of_bare));
+    let goal_of_one = goal(Goal::AtMost(1.6), Goal::ReportShare);
+    bench.spread(&one_worker, "of the peer's time", Some("a bare loop of the executor"), goal_of_one, ratios(&of_one, &of_bare));
     if callbacks == CALLBACKS {
         bench.spread(&one_worker, "times faster", Some("the same with Agave's own path"), Goal::Report, ratios(&of_stock, &of_one));
     }
     bench.spread(&two_workers, "ns", None, Goal::Report, of_two.clone());
-    let a_second = of_two.iter().map(|time| 1e9 / time).collect();
-    bench.spread(&two_workers, "callbacks/s", None, if workload == Workload::Tiny { Goal::AtLeast(A_SECOND) } else { Goal::Report }, a_second);
-    bench.spread(&two_workers, "times faster", Some("1 worker"), Goal::Report, ratios(&of_one, &of_two));
-    let (gain, of_plain) = (ratios(&of_one, &of_two), ratios(&of_bare, &of_threads));
-    bench.spread("two plain threads, each with a bare loop of the executor", "times faster", Some("one"), Goal::Report, of_plain.clone());
+    let goal_of_two = if tiny { Goal::AtLeast(A_SECOND) } else { Goal::Report };
+    bench.spread(&two_workers, "callbacks a second", None, goal_of_two, of_two.iter().map(|time| 1e9 / time).collect());
+    let (gain, plain) = (ratios(&of_one, &of_two), ratios(&of_bare, &of_threads));
+    bench.spread(&two_workers, "times faster", Some("1 worker"), Goal::Report, gain.clone());
+    bench.spread(&format!("{name}, bare loops on two plain threads"), "times faster", Some("a bare loop on one"), Goal::Report, plain.clone());
+    let goal_of_gain = goal(Goal::AtLeast(0.9), Goal::Report);
     bench.spread(
-        &format!("{two_workers}: gain over 1 worker"),
+        &format!("{name}, gain of the second worker"),
         "of the peer's",
-        Some("gain of two plain threads"),
-        goal(Goal::AtLeast(0.9)),
-        ratios(&gain, &of_plain),
+        Some("gain of the second thread"),
+        goal_of_gain,
+        ratios(&gain, &plain),
     );
-    bench.spread(
-        &two_workers,
-        "times faster",
-        Some("rayon::spawn of a boxed closure that does nothing, and a future for it"),
-        goal(Goal::AtLeast(1.0)),
-        ratios(&of_pool, &of_two),
-    );
+    let empty = "rayon::spawn of boxed closures with nothing in them, each with a future";
+    bench.spread(&two_workers, "times faster", Some(empty), goal(Goal::AtLeast(1.0), Goal::Report), ratios(&of_pool, &of_two));
+}
+
+/// Nanoseconds a callback of two threads that have nothing to do with each other.
+fn two_threads(one: &mut Bare, other: &mut Bare, rounds: usize, callbacks: usize) -> f64 {
+    per_operation((2 * rounds * callbacks) as u64, || {
+        thread::scope(|scope| {
+            scope.spawn(|| other.rounds(rounds));
+            one.rounds(rounds);
+        });
+    })
 }
 
 /// What it takes to have a task run by a pool at all, where each is a boxed closure and its result a future.

@@ -202,10 +202,8 @@ impl Bare {
     pub fn rounds(&mut self, rounds: usize) -> f64 {
         let World { svm, callbacks } = &mut self.0;
         per_operation((rounds * *callbacks) as u64, || {
-            for index in (0..rounds).flat_map(|_| 0..*callbacks) {
-                let execution = svm.testing_execute(index);
-                assert!(execution.result.is_ok());
-            }
+            let indices = (0..rounds).flat_map(|_| 0..*callbacks);
+            svm.testing_execute(indices, |execution| assert!(execution.result.is_ok()));
         })
     }
 }

@@ -168,12 +168,15 @@ impl Svm {
         Ok(self.engine.commit_invoke(&task, execution))
     }
 
-    /// Runs a task of the engine's batch and commits nothing, to measure what that takes by itself.
+    /// Runs tasks of the engine's batch, one after the other, and commits nothing: to measure what that takes by itself.
     #[doc(hidden)]
-    pub fn testing_execute(&mut self, index: usize) -> Execution {
+    pub fn testing_execute(&mut self, indices: impl IntoIterator<Item = usize>, mut then: impl FnMut(Execution)) {
         self.enter_slot();
-        let task = self.engine.batch().task(index);
-        self.runtime.execute(View::of(&self.engine), &self.slot, task, self.engine.stage(index))
+        let mut session = self.runtime.session();
+        for index in indices {
+            let task = self.engine.batch().task(index);
+            then(session.execute(View::of(&self.engine), &self.slot, task, self.engine.stage(index)));
+        }
     }
 
     /// Makes the next call of a syscall panic inside the runtime, to test that nobody notices but the caller.
