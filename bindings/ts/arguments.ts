@@ -66,11 +66,15 @@ export function addressString(bytes: Uint8Array): string {
 }
 
 export function toU64(value: unknown, argument: ArgumentName): bigint {
-  const integer = toInteger(value);
-  if (integer === undefined || integer < 0n || integer > U64_MAX) {
-    throw invalidArgument(argument, value, 'a bigint in [0, 2^64 - 1] or a non-negative safe integer');
+  return BigInt(checkU64(value, argument));
+}
+
+/** A u64 as it was passed. */
+export function checkU64(value: unknown, argument: ArgumentName): U64Like {
+  if (typeof value === 'bigint' ? value >= 0n && value <= U64_MAX : Number.isSafeInteger(value) && (value as number) >= 0) {
+    return value as U64Like;
   }
-  return integer;
+  throw invalidArgument(argument, value, 'a bigint in [0, 2^64 - 1] or a non-negative safe integer');
 }
 
 export function toI64(value: unknown, argument: ArgumentName): bigint {

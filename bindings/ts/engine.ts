@@ -10,6 +10,7 @@ import {
   type AccountNames,
 } from './accounts.js';
 import {
+  checkU64,
   ItemNames,
   toAddress,
   toArray,
@@ -200,7 +201,7 @@ export class AsyncBpfEngine {
   processSlot(slot: U64Like, options?: SlotOptions): SlotReport {
     const unixTimestamp = options === undefined ? undefined : toObject(options, 'options', SLOT_KEYS).unixTimestamp;
     const timestamp = unixTimestamp === undefined ? undefined : toI64(unixTimestamp, 'unixTimestamp');
-    const { report, outcomes } = this.#slots.process(toU64(slot, 'slot'), timestamp);
+    const { report, outcomes } = this.#slots.process(checkU64(slot, 'slot'), timestamp);
     if (outcomes) this.tasks.settle(outcomes);
     this.#listeners.wake();
     return report;

@@ -1,5 +1,6 @@
 /** Slots, by a call that takes and gives numbers in memory (`bindings/src/slots.rs`). Outcomes stay bytes until somebody looks at them. */
 
+import type { U64Like } from './arguments.js';
 import type { Connection } from './connection.js';
 import * as replies from './replies.js';
 import type { Outcome, SlotReport } from './types.js';
@@ -23,9 +24,10 @@ const TASK_LENGTH = 12;
 /** The slots of an engine. */
 export class Slots {
   readonly #connection: Connection;
-  #bytes = new Uint8Array(HEAD_LENGTH);
-  #words = new BigUint64Array(this.#bytes.buffer);
-  #halves = new Uint32Array(this.#bytes.buffer);
+  #memory = new ArrayBuffer(HEAD_LENGTH);
+  #bytes = new Uint8Array(this.#memory);
+  #words = new BigUint64Array(this.#memory);
+  #halves = new Uint32Array(this.#memory);
   /** How much of the memory is the head, or outcomes of reports that may not have been looked at. */
   #used = HEAD_LENGTH;
 
@@ -34,16 +36,22 @@ export class Slots {
   }
 
   /** Processes a slot. Throws INVALID_SLOT, INVALID_ARGUMENT, SHUTDOWN. */
-  process(slot: bigint, timestamp: bigint | undefined): { report: SlotReport; outcomes: Outcomes | undefined } {
+  process(slot: U64Like, timestamp: bigint | undefined): { report: SlotReport; outcomes: Outcomes | undefined } {
     const words = this.#words;
     const halves = this.#halves;
-    words[SLOT] = slot;
+    if (typeof slot === 'bigint') {
+      words[SLOT] = slot;
+    } else {
+      // A number has to become a bigint anyway, which it does at less cost here than by `BigInt`.
+      halves[SLOT] = slot;
+      halves[SLOT + 1] = slot / 2 ** 32;
+    }
     words[TIMESTAMP] = timestamp ?? 0n;
     halves[HAS_TIMESTAMP_HALF] = timestamp === undefined ? 0 : 1;
     halves[USED_HALF] = this.#used;
-    const stateHash = this.#connection.processSlot(words.buffer);
+    const stateHash = this.#connection.processSlot(this.#memory);
     const outcomes = this.#outcomes(halves[OUTCOMES_LENGTH_HALF]!, halves[TASKS_HALF]!);
-    return { report: slotReport(slot, words, stateHash, outcomes), outcomes };
+    return { report: slotReport(words, stateHash, outcomes), outcomes };
   }
 
   #outcomes(length: number, tasks: number): Outcomes | undefined {
@@ -59,10 +67,10 @@ export class Slots {
   }
 
   #renew(): void {
-    this.#bytes = new Uint8Array(MEMORY_LENGTH);
-    this.#bytes.set(new Uint8Array(this.#words.buffer, 0, HEAD_LENGTH));
-    this.#words = new BigUint64Array(this.#bytes.buffer, 0, WORDS);
-    this.#halves = new Uint32Array(this.#bytes.buffer, 0, WORDS * 2);
+    this.#memory = new ArrayBuffer(MEMORY_LENGTH);
+    this.#bytes = new Uint8Array(this.#memory);
+    this.#words = new BigUint64Array(this.#memory, 0, WORDS);
+    this.#halves = new Uint32Array(this.#memory, 0, WORDS * 2);
     this.#used = HEAD_LENGTH;
   }
 }
@@ -97,7 +105,8 @@ export class Outcomes {
   }
 }
 
-function slotReport(slot: bigint, words: BigUint64Array, stateHash: string, unread: Outcomes | undefined): SlotReport {
+function slotReport(words: BigUint64Array, stateHash: string, unread: Outcomes | undefined): SlotReport {
+  const slot = words[SLOT]!;
   const timersFired = words[COUNTS]!;
   const watchersTriggered = words[COUNTS + 1]!;
   const tasksQueued = words[COUNTS + 2]!;
