@@ -5,21 +5,30 @@ use async_bpf_svm::{Account, Address, Callback, Executor, SlotInput, SlotReport,
 
 /// Every way in which ours runs programs.
 pub fn variants() -> Vec<Box<dyn Contender>> {
-    let with = |name, executor| -> Box<dyn Contender> {
-        let config = SvmConfig { executor, ..SvmConfig::default() };
-        Box::new(Ours { name, svm: Svm::new(config).expect("the default configuration is valid") })
+    let with = |name, executor, logs| -> Box<dyn Contender> {
+        let config = SvmConfig { executor, logs, ..SvmConfig::default() };
+        Box::new(Ours { name, logs, svm: Svm::new(config).expect("the default configuration is valid") })
     };
-    vec![with("the lean executor", Executor::Lean), with("the stock executor", Executor::Stock)]
+    vec![
+        with("the lean executor", Executor::Lean, true),
+        with("the lean executor without logs", Executor::Lean, false),
+        with("the stock executor", Executor::Stock, true),
+    ]
 }
 
 struct Ours {
     name: &'static str,
+    logs: bool,
     svm: Svm,
 }
 
 impl Contender for Ours {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn logs(&self) -> bool {
+        self.logs
     }
 
     fn add_program(&mut self, address: Address, elf: &[u8]) {

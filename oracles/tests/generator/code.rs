@@ -166,7 +166,6 @@ impl Code {
             pointers: &[0],
             symbols: &symbols,
             relocations: &relocations,
-            ..Object::default()
         };
         object.link()
     }

@@ -92,7 +92,7 @@ impl Scene {
             let len = dice.pick(&[0, 1, 8, 40, 165, 165, 1000, 4096, 5000, GROWTH, 20_001]);
             lens[index] = len;
             let byte = dice.word() as u8;
-            let data = (0..len).map(|at| if dice_like(at) { byte } else { 0 }).collect();
+            let data = (0..len).map(|at| if at % 3 == 0 { byte } else { 0 }).collect();
             let lamports = 6960 * (128 + len) + dice.pick(&[0, 1, 1000, 100_000_000]);
             accounts.push((addresses[index], Account { lamports, data: Arc::new(data), owner, executable: false }));
         }
@@ -151,10 +151,6 @@ impl Scene {
         };
         Callback { program: PROGRAMS[dice.below(2)], data, accounts: self.metas.clone(), compute_budget }
     }
-}
-
-fn dice_like(at: u64) -> bool {
-    at.wrapping_mul(0x9E37_79B9).is_multiple_of(3)
 }
 
 /// Bytes of data of every instruction.
@@ -256,7 +252,7 @@ impl Generator<'_> {
         if self.dice.one_in(3) {
             let bit = self.dice.below(8);
             self.code.load(1, 0, 8, 1 + self.dice.below(DATA_LEN - 1) as i16);
-            self.code.operation(0x57, 0, 0, 0, 1 << bit);
+            self.code.operation(AND, 0, 0, 0, 1 << bit);
             let skip = self.code.jump(JUMP_IF_EQUAL, 0, 0);
             emit(self);
             self.code.land(skip);
@@ -300,9 +296,9 @@ impl Generator<'_> {
     /// The digest takes in register 0. Leaves the others alone, but 5.
     fn fold(&mut self) {
         self.code.copy(5, 9);
-        self.code.operation(0x67, 5, 0, 0, 5);
+        self.code.operation(SHIFT_LEFT, 5, 0, 0, 5);
         self.code.operation(ADD_REGISTER, 9, 5, 0, 0);
-        self.code.operation(0xAF, 9, 0, 0, 0);
+        self.code.operation(XOR_REGISTER, 9, 0, 0, 0);
     }
 
     // ---- memory ----------------------------------------------------------------------------------------------------
@@ -934,7 +930,7 @@ pub fn inspect(version: u64) -> Vec<u8> {
         code.number(7, len / 8);
         let again = code.here();
         code.load(8, 0, 1, 0);
-        code.operation(0x4F, 9, 0, 0, 0);
+        code.operation(OR_REGISTER, 9, 0, 0, 0);
         code.add(1, 8);
         code.add(7, -1);
         code.jump_back(JUMP_IF_NOT_EQUAL, 7, 0, again);

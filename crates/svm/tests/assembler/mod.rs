@@ -6,6 +6,10 @@ pub type Instruction = [u8; 8];
 
 pub const ADD: u8 = 0x07;
 pub const ADD_REGISTER: u8 = 0x0F;
+pub const AND: u8 = 0x57;
+pub const OR_REGISTER: u8 = 0x4F;
+pub const XOR_REGISTER: u8 = 0xAF;
+pub const SHIFT_LEFT: u8 = 0x67;
 pub const MOVE: u8 = 0xB7;
 pub const MOVE_REGISTER: u8 = 0xBF;
 pub const LOAD: u8 = 0x79;
@@ -96,7 +100,6 @@ pub const CODE_AT: u64 = 64 + 2 * 56;
 pub const REGION: u64 = 1 << 32;
 
 /// What an older version is linked from: code, followed by constants and by pointers to them.
-#[derive(Default)]
 pub struct Object<'a> {
     pub version: u64,
     pub code: Vec<Instruction>,
