@@ -10,6 +10,7 @@ import {
   i64,
   mintAccount,
   namedAddress,
+  namedAddresses,
   readI64,
   readMint,
   readTokenAccount,
@@ -32,13 +33,7 @@ import { addressBytes } from './support/addresses.js';
 import { createEngine } from './support/engine.js';
 import * as spl from './support/spl.js';
 
-const [MINT, FROM, TO, OWNER, OTHER] = ['mint', 'from', 'to', 'owner', 'other'].map(namedAddress) as [
-  TestAddress,
-  TestAddress,
-  TestAddress,
-  TestAddress,
-  TestAddress,
-];
+const [MINT, FROM, TO, OWNER, OTHER] = namedAddresses('mint', 'from', 'to', 'owner', 'other');
 /** For what TypeScript would not allow either. */
 const wrong = (value: unknown): never => value as never;
 
@@ -59,7 +54,13 @@ describe('addresses', () => {
     expect(new Set(['a', 'b', 'a ', 'aa', '~'.repeat(32)].map(namedAddress)).size).toBe(5);
     expectTypeOf(namedAddress('a')).toExtend<Address>();
     expectTypeOf(namedAddress('a')).toExtend<string>();
-    expectTypeOf<TestAddress>().toEqualTypeOf<TestAddress & Address>();
+    expectTypeOf<Address>().toExtend<TestAddress>();
+  });
+
+  test('several names give several', () => {
+    expect(namedAddresses('a', 'b')).toEqual([namedAddress('a'), namedAddress('b')]);
+    expect(refusal(() => namedAddresses('a', ''))).toMatch(/^name is "", but must be 1 to 32/);
+    expectTypeOf(namedAddresses('a', 'b')).toEqualTypeOf<[TestAddress, TestAddress]>();
   });
 
   test('it is the name in ASCII, and zeros', () => {

@@ -7,7 +7,7 @@ import { AsyncBpfEngine, AsyncBpfError, CatchUp, WatcherTrigger, type SlotReport
 import {
   createWorld,
   dataAccount,
-  namedAddress,
+  namedAddresses,
   readI64,
   readU64,
   systemAccount,
@@ -20,12 +20,7 @@ import {
 import { say, said, script } from './support/conformance.js';
 import { prebuilt } from './support/engine.js';
 
-const [PROGRAM, SCRIPTED, COUNTER, WALLET] = ['program', 'scripted', 'counter', 'wallet'].map(namedAddress) as [
-  string,
-  string,
-  string,
-  string,
-];
+const [PROGRAM, SCRIPTED, COUNTER, WALLET] = namedAddresses('program', 'scripted', 'counter', 'wallet');
 const FILE = 'programs/prebuilt/counter.so';
 const CLOCK = 'SysvarC1ock11111111111111111111111111111111';
 
@@ -486,7 +481,7 @@ describe('what changed', () => {
 
   test('accounts that come later are tracked when somebody says so, and those that an invocation may write', () => {
     const world = setUp();
-    const [later, writable, readonly] = ['later', 'writable', 'readonly'].map(namedAddress) as [string, string, string];
+    const [later, writable, readonly] = namedAddresses('later', 'writable', 'readonly');
     world.track(later, COUNTER);
     world.invoke({ programId: SCRIPTED, data: say('x'), accounts: [{ address: writable, isWritable: true }, readonly] });
     world.advance();

@@ -7,7 +7,9 @@ import { invalidArgument } from '../errors.js';
  * A base58 address. It is a string, and `@solana/kit` and `litesvm` take it for their own `Address` without a cast; neither has to be installed.
  */
 export type TestAddress = string & {
+  /** Tells it from other texts. */
   readonly '__brand:@solana/kit': 'Address';
+  /** Says how it is written. */
   readonly '__stringEncoding:@solana/kit': 'base58';
 };
 
@@ -30,7 +32,7 @@ const NAME = /^[\x20-\x7e]{1,32}$/;
  * @throws AsyncBpfError INVALID_ARGUMENT
  * @example
  * ```ts
- * const [program, counter] = [namedAddress('program'), namedAddress('counter')];
+ * const counter = namedAddress('counter');
  * ```
  */
 export function namedAddress(name: string): TestAddress {
@@ -40,6 +42,20 @@ export function namedAddress(name: string): TestAddress {
   const bytes = new Uint8Array(LENGTH);
   for (let index = 0; index < name.length; index++) bytes[index] = name.charCodeAt(index);
   return addressString(bytes) as TestAddress;
+}
+
+/**
+ * The address of each name, in the same order: see {@link namedAddress}.
+ *
+ * @param names Each 1 to 32 printable ASCII characters.
+ * @throws AsyncBpfError INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * const [program, counter] = namedAddresses('program', 'counter');
+ * ```
+ */
+export function namedAddresses<Names extends readonly string[]>(...names: Names): { [Index in keyof Names]: TestAddress } {
+  return names.map((name) => namedAddress(name)) as { [Index in keyof Names]: TestAddress };
 }
 
 /** An address for people: with its name, if it has one. */

@@ -2,8 +2,16 @@
 /** For tests of programs and agents: a world with a clock, accounts, matchers, and a bridge to LiteSVM. */
 
 export { dataAccount, rentExemption, systemAccount, type AccountState, type BalanceOptions } from './accounts.js';
-export { namedAddress, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, type TestAddress } from './addresses.js';
-export { fromLiteSvm, toLiteSvm, type LiteSvmAccount, type LiteSvmFoundAccount, type LiteSvmLike } from './litesvm.js';
+export { namedAddress, namedAddresses, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, type TestAddress } from './addresses.js';
+export {
+  fromLiteSvm,
+  toLiteSvm,
+  type LiteSvmAccount,
+  type LiteSvmFoundAccount,
+  type LiteSvmLike,
+  type LiteSvmMissingAccount,
+  type TestLamports,
+} from './litesvm.js';
 export { asyncBpfMatchers, type AsyncBpfMatchers, type ExpectedFailure, type MatcherContext, type MatcherResult } from './matchers.js';
 export { i64, readI64, readU64, u64, writeI64, writeU64 } from './numbers.js';
 export type { Outcomes, SlotOutcome } from './outcomes.js';

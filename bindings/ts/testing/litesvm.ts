@@ -8,12 +8,23 @@ import { sameState, type AccountState } from './accounts.js';
 import { label, SYSTEM_PROGRAM, type TestAddress } from './addresses.js';
 import { World } from './world.js';
 
+/** Lamports. They are a bigint, and `@solana/kit` takes them for its own `Lamports`. */
+export type TestLamports = bigint & {
+  /** Tells them from other numbers. */
+  readonly '__brand:@solana/kit': 'Lamports';
+};
+
 /** An account as `@solana/kit` has it, encoded. */
 export interface LiteSvmAccount {
+  /** Which account it is. */
   readonly address: TestAddress;
+  /** Its contents. */
   readonly data: Uint8Array;
+  /** Whether it is a program. */
   readonly executable: boolean;
-  readonly lamports: bigint & { readonly '__brand:@solana/kit': 'Lamports' };
+  /** Its balance. */
+  readonly lamports: TestLamports;
+  /** The program that may change it. */
   readonly programAddress: TestAddress;
   /** The length of the data. */
   readonly space: bigint;
@@ -21,17 +32,31 @@ export interface LiteSvmAccount {
 
 /** What the bridge needs of LiteSVM: `LiteSVM` of the package `litesvm` has it, in versions that use `@solana/kit`. */
 export interface LiteSvmLike {
-  getAccount(address: TestAddress): { readonly exists: false } | LiteSvmFoundAccount;
+  /** The account at an address. */
+  getAccount(address: TestAddress): LiteSvmMissingAccount | LiteSvmFoundAccount;
+  /** Replaces an account; removes it when it has no lamports. */
   setAccount(account: LiteSvmAccount): void;
+  /** Adds a program, or replaces it. */
   addProgram(programId: TestAddress, programBytes: Uint8Array): void;
 }
 
-/** What {@link LiteSvmLike} finds at an address. */
+/** What {@link LiteSvmLike} says of an address without an account. */
+export interface LiteSvmMissingAccount {
+  /** That there is none. */
+  readonly exists: false;
+}
+
+/** What {@link LiteSvmLike} says of an account. */
 export interface LiteSvmFoundAccount {
+  /** That there is one. */
   readonly exists: true;
+  /** Its contents. */
   readonly data: ArrayLike<number>;
+  /** Whether it is a program. */
   readonly executable: boolean;
+  /** Its balance. */
   readonly lamports: bigint;
+  /** The program that may change it. */
   readonly programAddress: string;
 }
 
@@ -41,6 +66,8 @@ const SYSVAR_OWNER = 'Sysvar1111111111111111111111111111111111111';
 /** Where the account of a program of the upgradeable loader says which account has its file, and where the file begins there. */
 const PROGRAMDATA_ADDRESS = [4, 36] as const;
 const PROGRAMDATA_HEADER = 45;
+
+const METHODS = ['getAccount', 'setAccount', 'addProgram'] as const;
 
 /** A runtime, whichever. */
 interface Side {
@@ -74,13 +101,10 @@ export function fromLiteSvm(into: AsyncBpfEngine, svm: LiteSvmLike, addresses: I
 export function fromLiteSvm(into: World | AsyncBpfEngine, svm: LiteSvmLike, addresses?: Iterable<AddressLike>): TestAddress[] {
   const engine = toEngine(into, 'into');
   const [from, to] = [liteSvmSide(svm), engineSide(engine)];
-  const last = lastCopied(svm, engine);
+  const last = lastCopied(toSvm(svm), engine);
   // What was never copied is no business of LiteSVM's.
-  const bases = () =>
-    toWorld(into)
-      .tracked.filter((name) => last.has(name))
-      .map((name) => [name, last.get(name)] as const);
-  const names = addresses === undefined ? changed(from, to, last, new Map(bases())) : toNames(addresses);
+  const bases = (world: World) => world.tracked.filter((name) => last.has(name)).map((name) => [name, last.get(name)] as const);
+  const names = addresses === undefined ? changed(from, to, last, bases(toWorld(into))) : toNames(addresses);
   const different = copy(from, to, names, last);
   if (into instanceof World) into.track(...names);
   return different;
@@ -108,9 +132,9 @@ export function toLiteSvm(from: AsyncBpfEngine, svm: LiteSvmLike, addresses: Ite
 export function toLiteSvm(from: World | AsyncBpfEngine, svm: LiteSvmLike, addresses?: Iterable<AddressLike>): TestAddress[] {
   const engine = toEngine(from, 'from');
   const [source, target] = [engineSide(engine), liteSvmSide(svm)];
-  const last = lastCopied(svm, engine);
-  const bases = () => toWorld(from).tracked.map((name) => [name, last.has(name) ? last.get(name) : toWorld(from).trackedAs(name)] as const);
-  const names = addresses === undefined ? changed(source, target, last, new Map(bases())) : toNames(addresses);
+  const last = lastCopied(toSvm(svm), engine);
+  const bases = (world: World) => world.tracked.map((name) => [name, last.has(name) ? last.get(name) : world.trackedAs(name)] as const);
+  const names = addresses === undefined ? changed(source, target, last, bases(toWorld(from))) : toNames(addresses);
   return copy(source, target, names, last);
 }
 
@@ -155,17 +179,19 @@ function elfOf(side: Side, program: AccountState): Uint8Array {
 }
 
 /** The tracked accounts that are not any more in `from` what they were when they were copied last, or began to be tracked. */
-function changed(from: Side, to: Side, last: Copied, bases: Copied): TestAddress[] {
-  const names = ([...bases.keys()] as TestAddress[]).filter((name) => !sameState(from.get(name), bases.get(name)));
-  for (const name of names) {
+function changed(from: Side, to: Side, last: Copied, bases: (readonly [Address, AccountState | undefined])[]): TestAddress[] {
+  const accounts = bases
+    .map(([name, base]) => ({ name: name as TestAddress, base }))
+    .filter(({ name, base }) => !sameState(from.get(name), base));
+  for (const { name, base } of accounts) {
     const there = to.get(name);
     const isNewThere = there === undefined && !last.has(name);
-    if (!isNewThere && !sameState(there, bases.get(name)) && !sameState(there, from.get(name))) {
+    if (!isNewThere && !sameState(there, base) && !sameState(there, from.get(name))) {
       const remedy = `those that ${from.name} is to overwrite in ${to.name} have to be named`;
       throw invalidArgument('addresses', undefined, `given, since ${label(name)} has changed on both sides: ${remedy}`);
     }
   }
-  return names;
+  return accounts.map(({ name }) => name);
 }
 
 function lastCopied(svm: LiteSvmLike, engine: AsyncBpfEngine): Copied {
@@ -205,7 +231,7 @@ function liteSvmSide(svm: LiteSvmLike): Side {
         address,
         data,
         executable,
-        lamports: lamports as LiteSvmAccount['lamports'],
+        lamports: lamports as TestLamports,
         programAddress: owner as TestAddress,
         space: BigInt(data.length),
       });
@@ -216,6 +242,12 @@ function liteSvmSide(svm: LiteSvmLike): Side {
 
 /** LiteSVM removes what has no lamports. */
 const NO_ACCOUNT: AccountState = { lamports: 0n, data: new Uint8Array(0), owner: SYSTEM_PROGRAM, executable: false };
+
+function toSvm(svm: LiteSvmLike): LiteSvmLike {
+  const isOne = typeof svm === 'object' && svm !== null && METHODS.every((name) => typeof svm[name] === 'function');
+  if (!isOne) throw invalidArgument('svm', svm, 'a LiteSVM');
+  return svm;
+}
 
 function toEngine(value: World | AsyncBpfEngine, argument: string): AsyncBpfEngine {
   if (value instanceof World) return value.engine;

@@ -52,12 +52,15 @@ export interface AsyncBpfMatchers {
 
 /** What a matcher knows of the assertion that it is part of. */
 export interface MatcherContext {
+  /** Whether it is one with `.not`. */
   readonly isNot: boolean;
 }
 
 /** What a matcher tells. */
 export interface MatcherResult {
+  /** Whether what is said without `.not` holds. */
   pass: boolean;
+  /** What to say when the assertion fails. */
   message: () => string;
 }
 

@@ -4,9 +4,10 @@ import type { Outcome } from '../types.js';
 import { ranges } from './describe.js';
 
 /** An invocation, and the slot in which it ran or, if its deadline had passed, was given up. */
-export interface SlotOutcome extends Outcome {
+export type SlotOutcome = Outcome & {
+  /** The slot; of an invocation, the one that was processed last. */
   slot: bigint;
-}
+};
 
 /**
  * A part of what ran in a world, in the order in which it counts: an array, which besides knows what it is the history of. What

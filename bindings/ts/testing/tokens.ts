@@ -20,7 +20,9 @@ export interface MintInfo {
   mintAuthority?: Address;
   /** In units, of which 10^decimals are one token. */
   supply: bigint;
+  /** Of the amounts that people see. */
   decimals: number;
+  /** Whether it can be used. */
   isInitialized: boolean;
   /** Who may freeze token accounts. */
   freezeAuthority?: Address;
@@ -47,6 +49,7 @@ export type TokenAccountState = (typeof STATES)[number];
 
 /** What a token account says, with the names that `@solana-program/token` has for its fields. */
 export interface TokenAccountInfo {
+  /** Whose tokens these are. */
   mint: Address;
   /** Who may spend. */
   owner: Address;
@@ -54,9 +57,11 @@ export interface TokenAccountInfo {
   amount: bigint;
   /** Who else may spend, up to `delegatedAmount`. */
   delegate?: Address;
+  /** Whether tokens can be moved. */
   state: TokenAccountState;
   /** Of wrapped SOL: the lamports that are not part of the amount. */
   isNative?: bigint;
+  /** In units. */
   delegatedAmount: bigint;
   /** Who may close it, if not the owner. */
   closeAuthority?: Address;
@@ -64,6 +69,7 @@ export interface TokenAccountInfo {
 
 /** A token account to be built. What is left out is not set. */
 export interface TokenAccountOptions extends BalanceOptions {
+  /** Whose tokens these are. */
   mint: AddressLike;
   /** Who may spend; not the program that owns the account, which is `tokenProgram`. */
   owner: AddressLike;

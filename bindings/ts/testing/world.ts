@@ -103,6 +103,7 @@ export function createWorld(options: WorldOptions = {}): World {
  * instructions that are invoked past the world, on the engine itself, are not part of the history. The history is kept whole: see {@link World.forget}.
  */
 export class World implements Disposable {
+  /** The engine under the clock. */
   readonly engine: AsyncBpfEngine;
   readonly #unixTimestamp: ClockOptions['unixTimestamp'];
   #reports: SlotReport[] = [];
@@ -279,6 +280,7 @@ export class World implements Disposable {
     this.engine.close();
   }
 
+  /** Closes the engine. */
   [Symbol.dispose](): void {
     this.close();
   }
