@@ -58,7 +58,7 @@ export interface MatcherContext {
 
 /** What a matcher tells. */
 export interface MatcherResult {
-  /** Whether what is said without `.not` holds. */
+  /** Whether the assertion holds; with `.not`, whether it fails. */
   pass: boolean;
   /** What to say when the assertion fails. */
   message: () => string;
