@@ -286,6 +286,15 @@ describe('toHaveLogged', () => {
     expect(failure(() => expect([]).toHaveLogged('x'))).toBe('0 outcomes did not log "x". Nothing was logged.');
   });
 
+  test('refuses to look where logs were not kept', () => {
+    const world = createWorld({ logs: false, programs: { [SCRIPTED]: prebuilt('conformance') } });
+    onTestFinished(() => world.close());
+    const outcome = world.invoke({ programId: SCRIPTED, data: say('x') });
+    expect(refusals(outcome, (it) => it.toHaveLogged('x'))).toBe(
+      'what is looked at is an object, but must be of an engine that keeps logs: create it without `logs: false`',
+    );
+  });
+
   test('refuses what every line has, and what is no pattern', () => {
     const outcome = setUp().invoke(counting);
     expect(refusals(outcome, (it) => it.toHaveLogged(''))).toBe(

@@ -129,6 +129,10 @@ export const asyncBpfMatchers: {
       throw invalidArgument('pattern', pattern, 'a text or a regular expression');
     }
     if (pattern === '') throw invalidArgument('pattern', pattern, 'a text that is not empty: every line has an empty one');
+    // Whatever commits has logged that it began and ended.
+    if (outcomes.some(({ status, logs }) => status === 'committed' && logs.length === 0)) {
+      throw invalidArgument('what is looked at', received, 'of an engine that keeps logs: create it without `logs: false`');
+    }
     const matches = (line: string) => (typeof pattern === 'string' ? line.includes(pattern) : line.search(pattern) >= 0);
     const logged = outcomes.filter(({ logs }) => logs.some(matches));
     const wanted = typeof pattern === 'string' ? JSON.stringify(pattern) : String(pattern);

@@ -56,6 +56,8 @@ interface TrackedAccount {
 
 const WORLD_KEYS: Readonly<Record<keyof WorldOptions, true>> = {
   workers: true,
+  executor: true,
+  logs: true,
   startSlot: true,
   startTimestamp: true,
   limits: true,
