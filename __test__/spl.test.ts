@@ -15,14 +15,13 @@ import bs58 from 'bs58';
 import { FailedTransactionMetadata, LiteSVM, type TransactionMetadata } from 'litesvm';
 import { describe, expect, test } from 'vitest';
 import { TimerState, type AsyncBpfEngine } from '../dist/index.js';
+import { readMint, readTokenAccount, rentExemption } from '../dist/testing/index.js';
 import { address, SYSTEM_PROGRAM } from './support/addresses.js';
 import { u64, utf8 } from './support/bytes.js';
 import { said } from './support/conformance.js';
 import { createEngine } from './support/engine.js';
 import * as spl from './support/spl.js';
 
-/** Rent exemption of an account with so much data. */
-const exempt = (length: number) => BigInt(128 + length) * 6960n;
 const PAYER = address('payer');
 const [MINT, FROM, TO, OWNER] = ['mint', 'from', 'to', 'owner'].map(address) as [string, string, string, string];
 
@@ -41,7 +40,7 @@ function execute(engine: AsyncBpfEngine, ...instructions: spl.Instruction[]) {
   });
 }
 
-const amount = (engine: AsyncBpfEngine, name: string) => spl.readTokenAccount(engine.getAccount(name)!.data).amount;
+const amount = (engine: AsyncBpfEngine, name: string) => readTokenAccount(engine.getAccount(name)!.data).amount;
 
 describe.each([
   ['Token', spl.TOKEN],
@@ -53,10 +52,10 @@ describe.each([
   function mint(engine: AsyncBpfEngine) {
     execute(
       engine,
-      spl.system.createAccount(PAYER, MINT, exempt(spl.MINT_LENGTH), spl.MINT_LENGTH, program),
+      spl.system.createAccount(PAYER, MINT, rentExemption(spl.MINT_LENGTH), spl.MINT_LENGTH, program),
       token.initializeMint(MINT, 6, OWNER),
       ...[FROM, TO].flatMap((account) => [
-        spl.system.createAccount(PAYER, account, exempt(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, program),
+        spl.system.createAccount(PAYER, account, rentExemption(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, program),
         token.initializeAccount(account, MINT, OWNER),
       ]),
       token.mintTo(MINT, FROM, OWNER, 1000),
@@ -66,8 +65,13 @@ describe.each([
   test('initialises a mint and accounts, and mints', () => {
     const engine = setUp();
     mint(engine);
-    expect(spl.readMint(engine.getAccount(MINT)!.data)).toEqual({ supply: 1000n, decimals: 6, isInitialized: true });
-    expect(spl.readTokenAccount(engine.getAccount(FROM)!.data)).toEqual({ mint: MINT, owner: OWNER, amount: 1000n, state: 1 });
+    expect(readMint(engine.getAccount(MINT)!.data)).toEqual({ mintAuthority: OWNER, supply: 1000n, decimals: 6, isInitialized: true });
+    expect(readTokenAccount(engine.getAccount(FROM)!.data)).toMatchObject({
+      mint: MINT,
+      owner: OWNER,
+      amount: 1000n,
+      state: 'initialized',
+    });
     expect(amount(engine, TO)).toBe(0n);
   });
 
@@ -153,11 +157,11 @@ describe('the system program', () => {
 
   test('creates accounts, once', () => {
     const engine = setUp();
-    const create = spl.system.createAccount(PAYER, TO, exempt(10), 10, spl.TOKEN);
+    const create = spl.system.createAccount(PAYER, TO, rentExemption(10), 10, spl.TOKEN);
     execute(engine, create);
     expect(engine.getAccount(TO)).toEqual({
       address: TO,
-      lamports: exempt(10),
+      lamports: rentExemption(10),
       data: new Uint8Array(10),
       owner: spl.TOKEN,
       executable: false,
@@ -195,11 +199,11 @@ describe('the same sequence in LiteSVM', () => {
       string,
     ];
     const sequence = [
-      spl.system.createAccount(PAYER, MINT, exempt(spl.MINT_LENGTH), spl.MINT_LENGTH, program),
+      spl.system.createAccount(PAYER, MINT, rentExemption(spl.MINT_LENGTH), spl.MINT_LENGTH, program),
       token.initializeMint2(MINT, 9, OWNER),
-      spl.system.createAccount(PAYER, FROM, exempt(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, program),
+      spl.system.createAccount(PAYER, FROM, rentExemption(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, program),
       token.initializeAccount3(FROM, MINT, OWNER),
-      spl.system.createAccount(PAYER, TO, exempt(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, program),
+      spl.system.createAccount(PAYER, TO, rentExemption(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, program),
       token.initializeAccount3(TO, MINT, OWNER),
       token.mintTo(MINT, FROM, OWNER, 10n ** 18n),
       token.transferChecked(FROM, MINT, TO, OWNER, 123_456_789n, 9),
@@ -256,9 +260,9 @@ test('u64 amounts near the end of their range are exact', () => {
   const token = spl.token(spl.TOKEN);
   execute(
     engine,
-    spl.system.createAccount(PAYER, MINT, exempt(spl.MINT_LENGTH), spl.MINT_LENGTH, spl.TOKEN),
+    spl.system.createAccount(PAYER, MINT, rentExemption(spl.MINT_LENGTH), spl.MINT_LENGTH, spl.TOKEN),
     token.initializeMint2(MINT, 0, OWNER),
-    spl.system.createAccount(PAYER, FROM, exempt(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, spl.TOKEN),
+    spl.system.createAccount(PAYER, FROM, rentExemption(spl.ACCOUNT_LENGTH), spl.ACCOUNT_LENGTH, spl.TOKEN),
     token.initializeAccount3(FROM, MINT, OWNER),
     token.mintTo(MINT, FROM, OWNER, 2n ** 64n - 1n),
   );

@@ -125,20 +125,3 @@ export function createAssociatedAccount(payer: string, account: string, owner: s
     accounts: [writableSigner(payer), writable(account), ...[owner, mint, SYSTEM_PROGRAM, tokenProgram].map((address) => ({ address }))],
   };
 }
-
-/** Supply and decimals of a mint. */
-export function readMint(data: Uint8Array) {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  return { supply: view.getBigUint64(36, true), decimals: data[44]!, isInitialized: data[45] === 1 };
-}
-
-/** Mint, owner and amount of a token account. */
-export function readTokenAccount(data: Uint8Array) {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  return {
-    mint: bs58.encode(data.subarray(0, 32)),
-    owner: bs58.encode(data.subarray(32, 64)),
-    amount: view.getBigUint64(64, true),
-    state: data[108]!,
-  };
-}
