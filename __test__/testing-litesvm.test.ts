@@ -214,8 +214,22 @@ describe('to LiteSVM', () => {
     const { engine, svm } = setUp({ accounts: { [DATA]: dataAccount(OTHER, u64(1)), [VAULT]: systemAccount(5) } });
     expect(toLiteSvm(engine, svm, [DATA, VAULT, OTHER])).toEqual([DATA, VAULT]);
     expect([DATA, VAULT, OTHER].map((name) => look(svm, name))).toEqual([dataAccount(OTHER, u64(1)), systemAccount(5), undefined]);
-    expect(svm.getAccount(DATA)).toMatchObject({ space: 8n });
     expect(toLiteSvm(engine, svm, [DATA, VAULT, OTHER])).toEqual([]);
+  });
+
+  test('an account is handed over as kit has it, and one that is named twice only once', () => {
+    const { engine } = setUp({ accounts: { [DATA]: dataAccount(OTHER, u64(1)) } });
+    const handed: EncodedAccount[] = [];
+    class Recording extends LiteSVM {
+      override setAccount(account: EncodedAccount): void {
+        handed.push(account);
+        super.setAccount(account);
+      }
+    }
+    expect(toLiteSvm(engine, new Recording(), [DATA, DATA])).toEqual([DATA]);
+    expect(handed).toEqual([
+      { address: DATA, data: u64(1), executable: false, lamports: rentExemption(8), programAddress: OTHER, space: 8n },
+    ]);
   });
 
   test('an account that the engine does not have is removed', () => {
@@ -292,6 +306,14 @@ describe('without addresses', () => {
     expect([look(svm, VAULT), look(svm, DATA)!.data, world.engine.getAccount(DATA)!.data]).toEqual([systemAccount(5), u64(9), u64(1)]);
     expect(toLiteSvm(world, svm, [DATA])).toEqual([DATA]);
     expect(toLiteSvm(world, svm)).toEqual([VAULT]);
+  });
+
+  test('that LiteSVM has lost it is a change as well', () => {
+    const { world, svm } = setUp(counting);
+    toLiteSvm(world, svm, [DATA]);
+    put(svm, DATA, { ...systemAccount(), lamports: 0n });
+    world.invoke(count);
+    expect(refusal(() => toLiteSvm(world, svm))).toMatch(/has changed on both sides/);
   });
 
   test('the same change on both sides is none', () => {

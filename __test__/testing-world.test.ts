@@ -445,6 +445,26 @@ describe('what changed', () => {
       { slot: 4n, before: states[1], after: states[2] },
     ]);
     expect(world.changes(WALLET)).toEqual([]);
+    // One that is tracked already stays as it is tracked; what comes after a slot is a change of its own.
+    world.track(COUNTER);
+    world.engine.setAccount(COUNTER, dataAccount(PROGRAM, u64(9)));
+    world.advance();
+    expect(world.changes(COUNTER).map(({ slot, after }) => [slot, after?.data])).toEqual([
+      [2n, u64(1)],
+      [4n, u64(2)],
+      [4n, u64(9)],
+    ]);
+    world.advance();
+    world.engine.setAccount(COUNTER, dataAccount(PROGRAM, 8));
+    expect(
+      world
+        .changes(COUNTER)
+        .map(({ slot, after }) => [slot, after?.data])
+        .slice(3),
+    ).toEqual([
+      [6n, u64(10)],
+      [6n, u64(0)],
+    ]);
     expectTypeOf(world.changes(WALLET)).toEqualTypeOf<AccountChange[]>();
   });
 

@@ -61,5 +61,5 @@ export function namedAddresses<Names extends readonly string[]>(...names: Names)
 /** An address for people: with its name, if it has one. */
 export function label(address: string): string {
   const name = Buffer.from(toAddress(address, 'address')).toString('latin1').replace(/\0+$/, '');
-  return NAME.test(name) && namedAddress(name) === address ? `"${name}" (${address})` : address;
+  return NAME.test(name) ? `"${name}" (${address})` : address;
 }
