@@ -667,12 +667,6 @@ const FAULTS = {
       'if meta.writable && !mentioned {',
     ],
     [
-      'readers-kept',
-      'who has read an older version holds up those who write',
-      '(account.readers, account.newest) = (NONE,',
-      '(account.readers, account.newest) = (account.readers,',
-    ],
-    [
       'arrival-not-counted',
       'a task whose predecessors end while it is looked at never runs, or twice',
       'unmet.load(Acquire) == 1 || unmet.fetch_sub(1, AcqRel) == 1',
@@ -683,7 +677,7 @@ const FAULTS = {
     [
       'unchanged-is-the-engines',
       'a task that changes nothing hides what those before it changed',
-      'None => self.left_by(index, mention),',
+      'None => self.left(self.graph.before(version)),',
       'None => Left::BY_ENGINE,',
     ],
     [
@@ -701,7 +695,7 @@ const FAULTS = {
     [
       'everybody-runs-again',
       'who has seen an account runs again though it is the same',
-      'Some(change) => first.accounts[change].1.as_ref() == now,',
+      'Some(change) => first[change].1.as_ref() == now,',
       'Some(_) => false,',
     ],
     [
@@ -713,8 +707,14 @@ const FAULTS = {
     [
       'cancelled-outcome-kept',
       'the outcome of a cancelled task is taken for that of another one',
-      '_ if tasks - engine.batch().len() > index => continue,',
-      '_ if tasks - engine.batch().len() > index + 1 => continue,',
+      'if tasks - engine.batch().len() > index {',
+      'if tasks - engine.batch().len() > index + 1 {',
+    ],
+    [
+      'cancelled-task-seen',
+      'what a task wrote that was cancelled is seen by those behind it',
+      'self.compare(index, engine, &execution.result.unwrap_or_default().accounts, &[]);',
+      'drop(execution);',
     ],
     [
       'panic-ends-window',

@@ -24,6 +24,15 @@ fn ring(svm: &mut Svm, program: Address, size: u64) -> u64 {
     svm.engine_mut().call(Caller::Host, Call::RingCreate { program, size: Some(size), reader: RingReader::Program }).unwrap().value
 }
 
+/// A timer whose callback writes to byte n of 8 of an account; 0 when the program has as many as it may.
+fn timer(svm: &mut Svm, start_slot: u64, program: Address, account: u8, n: u8) -> u64 {
+    let data = Script::new().op(33).n(0).n(u64::from(n) % 8).bytes(&[n + 1]).0;
+    let callback = Arc::new(callback(program, &data, &[writable(key(account))]));
+    let (deadline_slot, catch_up, priority) = (None, CatchUp::Once, Priority::Normal);
+    let spec = TimerSpec { callback, start_slot, period_slots: None, deadline_slot, catch_up, priority };
+    svm.engine_mut().call(Caller::Host, Call::TimerCreate(spec)).map_or(0, |reply| reply.value)
+}
+
 /// What a call costs must depend on nothing but answers: here both reads are refused, but of entries of different lengths.
 #[test]
 fn a_refused_read_costs_the_same_whoever_came_first() {
@@ -137,6 +146,8 @@ fn who_has_seen_what_is_not_so_any_more_runs_again() {
         count(&mut svm, true, &[writable(key(0))]);
         // There is no second timer: this one fails, and the account stays as it was.
         count(&mut svm, true, &[writable(key(1))]);
+        // This one fails in any case, and passes on what it saw.
+        submit(&mut svm, FAULTY, vec![1], &[writable(key(1))], 5_000, Priority::Normal);
         count(&mut svm, false, &[writable(key(1))]);
         count(&mut svm, false, &[writable(key(2)), readonly(key(1))]);
         count(&mut svm, false, &[writable(key(3)), readonly(key(2))]);
@@ -153,8 +164,36 @@ fn who_has_seen_what_is_not_so_any_more_runs_again() {
     let (report, accounts, _) = play(1);
     assert_eq!(report.outcomes[1].status, Status::Failed);
     assert_eq!(accounts, [1; 40]);
-    // The fourth runs again because of the third, and leaves what it had left: the fifth does not.
-    assert_eq!((report, accounts, vec![1, 2, 3]), play(2));
+    // The fifth task runs again because of the fourth, and leaves what it had left: the sixth does not.
+    assert_eq!((report, accounts, vec![1, 2, 3, 4]), play(2));
+}
+
+/// A task that an earlier one cancels has run ahead for nothing, and so have those that have seen what it wrote; those behind it have not.
+#[test]
+fn who_is_cancelled_does_not_count() {
+    let play = |workers| {
+        let mut svm = svm_with(workers, |config| config.limits.max_timers_per_program = 20);
+        set(&mut svm, key(0), RICH, &[0; 8], CONFORMANCE);
+        let timers: Vec<_> = (0..20)
+            .map(|n| {
+                set(&mut svm, key(1 + n), RICH, &[0; 8], CONFORMANCE);
+                timer(&mut svm, 1, CONFORMANCE, if n % 4 == 0 { 0 } else { 1 + n }, n)
+            })
+            .collect();
+        // Those that are next, one in between and the last.
+        let cancel = [0, 1, 7, 8, 19].iter().fold(Script::new(), |script, n| script.op(4).n(timers[*n]));
+        submit(&mut svm, CONFORMANCE, cancel.0, &[], 100_000, Priority::Critical);
+        let runs = count_runs(&mut svm);
+        let report = slot(&mut svm, 1);
+        let runs = runs.lock().unwrap();
+        let again: Vec<_> = report.outcomes.iter().filter(|outcome| runs[&outcome.task_id] > 1).map(|outcome| outcome.source.id).collect();
+        let again: Vec<_> = (0..20).filter(|n| again.contains(&timers[*n])).collect();
+        (report, svm.account(&key(0)).unwrap(), again)
+    };
+    let (report, chain, _) = play(1);
+    assert_eq!(report.outcomes.len(), 1 + 15);
+    assert_eq!(chain.data[..], [17, 0, 0, 0, 13, 0, 0, 0], "what 0 and 8 would have written is not there");
+    assert_eq!((report, chain, vec![4, 12, 16]), play(2));
 }
 
 /// Where a chain of tasks fails, each sees what the last one that succeeded left.
@@ -256,7 +295,7 @@ struct Job {
 }
 
 fn jobs() -> impl Strategy<Value = Vec<Vec<Job>>> {
-    let op = (0..9u8, any::<u8>(), any::<u8>());
+    let op = (0..10u8, any::<u8>(), any::<u8>());
     let job = (proptest::collection::vec(op, 0..7), 0..8u8, 0..4u8, any::<bool>(), any::<Option<u8>>(), any::<bool>(), 0..4u64, any::<bool>())
         .prop_map(|(script, fails, account, writes, reads, twin, priority, tight)| Job {
             script,
@@ -290,6 +329,8 @@ fn play(workers: usize, slots: &[Vec<Job>], observer: Option<Observer>) -> (Vec<
     let mut reports = Vec::new();
     for (number, jobs) in slots.iter().enumerate() {
         let now = number as u64 + 1;
+        // Due in this slot, so that tasks cancel what has been handed out with them.
+        let due: Vec<_> = (0..3).map(|n| timer(&mut svm, now, if n % 2 == 0 { CONFORMANCE } else { TWIN }, n, n)).collect();
         for job in jobs {
             let mut script = Script::flags(u8::from(job.fails == 0));
             for (op, a, b) in &job.script {
@@ -304,7 +345,8 @@ fn play(workers: usize, slots: &[Vec<Job>], observer: Option<Observer>) -> (Vec<
                     5 => script.op(16).bytes(&Script::new().pop(id, 64).0).n(10_000).n(b % 5).n(0),
                     6 => script.op(33).n(0).n(b % 16).bytes(&[a as u8]),
                     7 => script.op(10).n(64 + b),
-                    _ => script.op(4).n(value_of(a % 4)),
+                    8 => script.op(4).n(value_of(a % 4)),
+                    _ => script.op(4).n(due[a as usize % due.len()]),
                 };
             }
             let program = if job.twin { TWIN } else { CONFORMANCE };

@@ -8,7 +8,7 @@
 //! Building it costs a table look-up for each mention of an account. Everything is kept in a few lists, which are used again for the
 //! next window.
 
-use crate::{AccountMeta, AddressHasher, Keyed};
+use crate::{AccountMeta, Address, AddressHasher, Keyed};
 use hashbrown::HashTable;
 use std::{
     iter,
@@ -34,8 +34,9 @@ struct Task {
 /// An account as one task leaves it.
 struct Version {
     writer: u32,
-    /// Which of the writer's accounts it is.
-    mention: u32,
+    account: u32,
+    /// The version that the writer sees.
+    before: u32,
 }
 
 struct Edge {
@@ -91,7 +92,7 @@ impl Graph {
         let task = self.tasks.len() as u32;
         let (first_mention, first_version) = (self.mentions.len() as u32, self.versions.len() as u32);
         self.tasks.push(Task { unmet: AtomicU32::new(1 + u32::from(deferred)), edges: NONE, first_mention, first_version });
-        for (mention, meta) in accounts.iter().enumerate() {
+        for meta in accounts {
             let index = self.account(self.hasher.key(meta.address));
             let Account { newest, task: last, seen, .. } = self.accounts[index];
             let mentioned = last == task;
@@ -105,7 +106,7 @@ impl Graph {
             }
             // Of several mentions, any may be the writable one.
             if meta.writable && newest == seen {
-                self.write(index, task, mention as u32);
+                self.write(index, task);
             } else if !mentioned {
                 let account = &mut self.accounts[index];
                 self.readers.push(Reader { task, next: account.readers });
@@ -126,8 +127,8 @@ impl Graph {
     }
 
     /// Makes a new version of an account, after everybody who sees the one before.
-    fn write(&mut self, account: usize, task: u32, mention: u32) {
-        let mut reader = self.accounts[account].readers;
+    fn write(&mut self, index: usize, task: u32) {
+        let mut reader = self.accounts[index].readers;
         while reader != NONE {
             let Reader { task: earlier, next } = self.readers[reader as usize];
             if earlier != task {
@@ -135,9 +136,9 @@ impl Graph {
             }
             reader = next;
         }
-        let account = &mut self.accounts[account];
+        let account = &mut self.accounts[index];
         (account.readers, account.newest) = (NONE, self.versions.len() as u32);
-        self.versions.push(Version { writer: task, mention });
+        self.versions.push(Version { writer: task, account: index as u32, before: account.seen });
     }
 
     fn edge(&mut self, from: u32, to: u32, version: u32) {
@@ -183,8 +184,7 @@ impl Graph {
 
     /// The version of an account that a task sees, if an earlier task makes one.
     pub fn seen(&self, task: usize, mention: usize) -> Option<usize> {
-        let version = self.mentions[self.tasks[task].first_mention as usize + mention];
-        (version != NONE).then_some(version as usize)
+        some(self.mentions[self.tasks[task].first_mention as usize + mention])
     }
 
     /// The versions that a task makes.
@@ -193,9 +193,14 @@ impl Graph {
         self.tasks[task].first_version as usize..end
     }
 
-    /// Which of its writer's accounts a version is of.
-    pub fn mention(&self, version: usize) -> usize {
-        self.versions[version].mention as usize
+    /// Which account it is a version of.
+    pub fn address(&self, version: usize) -> &Address {
+        self.accounts[self.versions[version].account as usize].key.address()
+    }
+
+    /// The version that its writer sees, if an earlier task makes one.
+    pub fn before(&self, version: usize) -> Option<usize> {
+        some(self.versions[version].before)
     }
 
     /// The tasks that see a version.
@@ -205,10 +210,13 @@ impl Graph {
     }
 }
 
+fn some(version: u32) -> Option<usize> {
+    (version != NONE).then_some(version as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Address;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -287,7 +295,9 @@ mod tests {
                     prop_assert_eq!(seen.map(|version| graph.versions[version].writer as usize), writer);
                     if let (Some(version), Some(writer)) = (seen, writer) {
                         prop_assert!(graph.versions_of(writer).contains(&version));
-                        prop_assert_eq!(tasks[writer][graph.mention(version)].0, *account);
+                        prop_assert_eq!(graph.address(version), &Address([*account; 32]));
+                        let mention = tasks[writer].iter().position(|(other, _)| other == account).unwrap();
+                        prop_assert_eq!(graph.before(version), graph.seen(writer, mention));
                         readers.entry(version).or_default().insert(index);
                     }
                 }

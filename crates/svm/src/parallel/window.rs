@@ -6,7 +6,7 @@
 
 use super::{graph::Graph, pace::Pace, workers::Workers};
 use crate::{
-    Account, Address, Changes, Engine, Execution, Task,
+    Account, Address, Engine, Execution, Task,
     runtime::{Runtime, Session, SlotEnvironment},
 };
 use std::{
@@ -159,20 +159,25 @@ impl Window {
         self.run_ahead(engine, workers, run);
         let mut session = run.runtime.session();
         for index in 0..self.len {
-            let first = match self.take(index) {
-                // An earlier task has cancelled it.
-                _ if tasks - engine.batch().len() > index => continue,
+            let execution = self.take(index);
+            if tasks - engine.batch().len() > index {
+                // An earlier task has cancelled it: it leaves everything as it is.
+                if let Some(execution) = execution {
+                    self.compare(index, engine, &execution.result.unwrap_or_default().accounts, &[]);
+                }
+                continue;
+            }
+            let first = match execution {
                 Some(execution) if !self.stale[index] => match engine.commit(execution) {
                     Ok(()) => continue,
                     Err(changes) => Some(changes),
                 },
-                Some(execution) => Some(execution.result.unwrap_or_default()),
-                None => None,
+                other => other.map(|execution| execution.result.unwrap_or_default()),
             };
             let execution = run.in_turn(engine, &mut session);
             if let Some(first) = first {
                 self.pace.spoiled(engine.batch().iter().take(self.len - index));
-                self.compare(index, engine, &first, &execution);
+                self.compare(index, engine, &first.accounts, changes(&execution));
             }
             assert!(engine.commit(execution).is_ok(), "nothing came between");
         }
@@ -229,29 +234,27 @@ impl Window {
 
     /// An account as a task of the window sees it.
     fn seen<'a>(&'a self, engine: &'a Engine, index: usize, task: &Task, mention: usize) -> Option<&'a Account> {
-        let Some((writer, change)) = self.left_by(index, mention).change() else {
+        let Some((writer, change)) = self.left(self.graph.seen(index, mention)).change() else {
             return engine.account(&task.callback.accounts[mention].address);
         };
-        let changes = self.executions[writer].get().and_then(|execution| execution.result.as_ref().ok());
-        changes.expect("it has run, and changed something").accounts[change].1.as_ref()
+        changes(self.executions[writer].get().expect("it has run"))[change].1.as_ref()
     }
 
-    fn left_by(&self, task: usize, mention: usize) -> Left {
-        self.graph.seen(task, mention).map_or(Left::BY_ENGINE, |version| Left(self.left[version].load(Relaxed)))
+    fn left(&self, version: Option<usize>) -> Left {
+        version.map_or(Left::BY_ENGINE, |version| Left(self.left[version].load(Relaxed)))
     }
 
     /// Says where each account that the task could have changed is to be found now.
-    fn publish(&self, index: usize, task: &Task, execution: &Execution) {
-        let changes = execution.result.as_ref().map_or(&[][..], |changes| &changes.accounts);
+    fn publish(&self, index: usize, execution: &Execution) {
+        let changes = changes(execution);
         let mut next = 0;
         for version in self.graph.versions_of(index) {
-            let mention = self.graph.mention(version);
-            let left = match position(changes, &task.callback.accounts[mention].address, next) {
+            let left = match position(changes, self.graph.address(version), next) {
                 Some(change) => {
                     next = change + 1;
                     Left::by(index, change)
                 }
-                None => self.left_by(index, mention),
+                None => self.left(self.graph.before(version)),
             };
             self.left[version].store(left.0, Relaxed);
         }
@@ -259,9 +262,8 @@ impl Window {
 
     /// Bytes that an execution holds, and that are neither the engine's nor another one's.
     fn weight(&self, engine: &Engine, index: usize, task: &Task, execution: &Execution) -> u64 {
-        let changes = execution.result.as_ref().map_or(&[][..], |changes| &changes.accounts);
         let mut weight = execution.staged.weight();
-        for (address, account) in changes {
+        for (address, account) in changes(execution) {
             let Some(account) = account.as_ref().filter(|account| account.data.len() as u64 >= MIN_COUNTED) else { continue };
             let mention = task.callback.accounts.iter().position(|meta| meta.address == *address);
             let before = mention.and_then(|mention| self.seen(engine, index, task, mention));
@@ -272,18 +274,14 @@ impl Window {
         weight
     }
 
-    /// Finds out what a task that ran again has left different, and whom that concerns.
-    fn compare(&mut self, index: usize, engine: &Engine, first: &Changes, again: &Execution) {
-        let task = engine.batch().task(0);
-        let again = again.result.as_ref().map_or(&[][..], |changes| &changes.accounts);
+    /// Finds out what a task leaves different from how it had left it when it ran ahead, and whom that concerns. The engine is as before it.
+    fn compare(&mut self, index: usize, engine: &Engine, first: &[AccountChange], again: &[AccountChange]) {
         for version in self.graph.versions_of(index) {
-            let mention = self.graph.mention(version);
-            let address = &task.callback.accounts[mention].address;
-            let saw_other = self.graph.seen(index, mention).is_some_and(|seen| self.changed[seen]);
-            let find = |changes: &[_]| position(changes, address, 0);
-            let now = find(again).map_or_else(|| engine.account(address), |change| again[change].1.as_ref());
-            let same = match find(&first.accounts) {
-                Some(change) => first.accounts[change].1.as_ref() == now,
+            let address = self.graph.address(version);
+            let saw_other = self.graph.before(version).is_some_and(|before| self.changed[before]);
+            let now = position(again, address, 0).map_or_else(|| engine.account(address), |change| again[change].1.as_ref());
+            let same = match position(first, address, 0) {
+                Some(change) => first[change].1.as_ref() == now,
                 // It had left what it saw. What that was is gone when it is not what is there now.
                 None => !saw_other && engine.account(address) == now,
             };
@@ -295,10 +293,16 @@ impl Window {
     }
 }
 
+type AccountChange = (Address, Option<Account>);
+
+fn changes(execution: &Execution) -> &[AccountChange] {
+    execution.result.as_ref().map_or(&[], |changes| &changes.accounts)
+}
+
 /// Where an address is among changes, which are in the order in which their task mentions them.
-fn position(changes: &[(Address, Option<Account>)], address: &Address, from: usize) -> Option<usize> {
+fn position(changes: &[AccountChange], address: &Address, from: usize) -> Option<usize> {
     let (before, after) = changes.split_at(from.min(changes.len()));
-    let find = |changes: &[(Address, _)]| changes.iter().position(|(changed, _)| changed == address);
+    let find = |changes: &[AccountChange]| changes.iter().position(|(changed, _)| changed == address);
     find(after).map(|position| before.len() + position).or_else(|| find(before))
 }
 
@@ -375,7 +379,7 @@ impl Ahead<'_> {
         if weight >= MIN_COUNTED {
             window.held.fetch_add(weight, Relaxed);
         }
-        window.publish(index, task, &execution);
+        window.publish(index, &execution);
         assert!(window.executions[index].set(execution).is_ok(), "a task runs once");
         let mut next = None;
         let mut others = Vec::new();
