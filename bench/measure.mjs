@@ -14,3 +14,21 @@ export function row(name, unit, peer, values, { atMost, atLeast } = {}) {
     atMost !== undefined ? [`<= ${atMost}`, p75 <= atMost] : atLeast !== undefined ? [`>= ${atLeast}`, p25 >= atLeast] : [null, null];
   return { name, value, unit, peer, p25, p75, goal, met };
 }
+
+/**
+ * Nanoseconds an operation of each contender, `{ operations, operation, prepare }`: `operation(n)` does n operations; `prepare(n)`, which is
+ * not timed, makes them possible. They take turns, and of the turns the median counts: where others use the machine, a turn in which the
+ * system ran something else says nothing.
+ */
+export function takeTurns(contenders, turns) {
+  const times = contenders.map(() => []);
+  for (let turn = 0; turn < turns; turn++) {
+    contenders.forEach(({ operations, operation, prepare }, index) => {
+      prepare?.(operations);
+      const start = performance.now();
+      operation(operations);
+      times[index].push(((performance.now() - start) * 1e6) / operations);
+    });
+  }
+  return times.map((each) => quantile(each, 0.5));
+}

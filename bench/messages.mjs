@@ -3,7 +3,7 @@
 // Rows are those of bench/native/src/measure.rs. Contenders take turns in rounds of some milliseconds, each round gives one ratio, and the
 // median of the ratios counts: benchmark.js would measure one after the other, and a shared machine changes in between.
 import { createRequire } from 'node:module';
-import { quantile, row } from './measure.mjs';
+import { row, takeTurns } from './measure.mjs';
 
 const require = createRequire(import.meta.url);
 const { addon } = require('../dist/native.js');
@@ -19,7 +19,7 @@ const OPERATIONS = 32 * BATCH;
 const TURNS = 15;
 
 /** `operation(n)` does n operations; `prepare(n)`, which is not timed, makes them possible. */
-const contender = (name, operation, prepare) => ({ name, operation, prepare });
+const contender = (name, operation, prepare) => ({ name, operations: OPERATIONS, operation, prepare });
 
 function calls(name, call) {
   return contender(name, (n) => {
@@ -93,23 +93,6 @@ function entries(name, read) {
 const forEach = () =>
   entries('an entry of a host-read ring, with forEach', (rings, id, n) => rings.forEach(id, ({ bytes, start }) => look(bytes, start), n));
 
-/**
- * Nanoseconds an operation of each contender. They take turns within the round too, and of the turns the median counts: where others use the
- * machine, a turn in which the system ran something else says nothing.
- */
-function round(contenders) {
-  const times = contenders.map(() => []);
-  for (let turn = 0; turn < TURNS; turn++) {
-    contenders.forEach(({ operation, prepare }, index) => {
-      prepare?.(OPERATIONS);
-      const start = performance.now();
-      operation(OPERATIONS);
-      times[index].push(((performance.now() - start) * 1e6) / OPERATIONS);
-    });
-  }
-  return times.map((each) => quantile(each, 0.5));
-}
-
 /** All rows; with `quick`, fewer rounds. */
 export default async function messages({ quick }) {
   const bare = () => calls('a bare Node-API call that takes a buffer', addon.TESTING_length);
@@ -125,7 +108,7 @@ export default async function messages({ quick }) {
   for (const [ours, theirs, goal] of comparisons) {
     const [times, ratios] = [[], []];
     for (let turn = 0, turns = quick ? 7 : 31; turn <= turns; turn++) {
-      const [mine, peers] = round([ours, theirs]);
+      const [mine, peers] = takeTurns([ours, theirs], TURNS);
       // The first warms up.
       if (turn === 0) continue;
       times.push(mine);

@@ -4,7 +4,7 @@
 //! JavaScript says that there is room.
 
 use crate::{
-    Host, Refusal,
+    ENGINES, Host, Refusal,
     bare::{Call, Callback},
     bare_call, with_host,
 };
@@ -14,6 +14,7 @@ use napi::sys;
 use std::{
     ffi::CStr,
     ptr::{copy_nonoverlapping, null_mut},
+    time::Instant,
 };
 
 /// Where numbers are, counted in numbers of their size.
@@ -159,6 +160,27 @@ unsafe extern "C" fn testing_number(env: sys::napi_env, info: sys::napi_callback
     let (_, [number]) = unsafe { Call::enter(env, info) };
     std::hint::black_box(number.number());
     null_mut()
+}
+
+/// For benchmarks: the handle of the engine that was created last.
+#[napi_derive::napi(js_name = "TESTING_lastHandle")]
+pub fn testing_last_handle() -> u32 {
+    ENGINES.with_borrow(|all| all.len() as u32)
+}
+
+/// For benchmarks: processes the next slot, and leaves its outcomes for `takeReply`; how many nanoseconds it took to write them.
+#[napi_derive::napi(js_name = "TESTING_writeOutcomes")]
+pub fn testing_write_outcomes(handle: u32) -> f64 {
+    let nanoseconds = bare_call(|reply| {
+        with_host(handle, |host| {
+            let slot = host.svm.engine().slot() + 1;
+            let report = host.svm.process_slot(SlotInput { slot, unix_timestamp: None })?;
+            let start = Instant::now();
+            write_outcomes(&report.outcomes, reply);
+            Ok(start.elapsed().as_nanos() as f64)
+        })
+    });
+    nanoseconds.unwrap_or(f64::NAN)
 }
 
 /// For benchmarks: processes slots as a host in Rust would, from the next one on; how many callbacks ran.

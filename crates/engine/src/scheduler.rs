@@ -173,6 +173,9 @@ impl<T> Scheduler<T> {
 
     /// Hands out the next task whose deadline has passed. Ask until there is none before asking for what may run.
     pub fn next_expired(&mut self) -> Option<Key> {
+        if self.entries.is_empty() {
+            return None;
+        }
         (0..LEVELS).rev().find_map(|level| {
             let (deadline, key) = self.first_deadline(level)?;
             (deadline < self.slot).then(|| {
@@ -231,6 +234,10 @@ impl<T> Scheduler<T> {
     }
 
     fn find(&mut self) -> Option<(Key, Place)> {
+        // Most slots of most hosts run nothing.
+        if self.entries.is_empty() {
+            return None;
+        }
         loop {
             if let Some((_, key)) = self.first_deadline(self.level) {
                 return Some((key, Place::Heap(self.level)));

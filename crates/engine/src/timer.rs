@@ -353,7 +353,10 @@ impl Timers {
     /// Takes out what is due at `slot`, by (trigger slot, id). A timer that is not changed must be left to [`Timers::wait`].
     pub fn take_due(&mut self, slot: u64) -> Vec<(u64, u64)> {
         // What is overdue was due before anything in the wheel.
-        let mut due: Vec<_> = std::mem::take(&mut self.overdue).into_iter().collect();
+        let mut due = Vec::new();
+        if !self.overdue.is_empty() {
+            due.extend(std::mem::take(&mut self.overdue));
+        }
         self.wheel.advance(slot, &mut due);
         due
     }

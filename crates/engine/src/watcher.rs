@@ -173,6 +173,9 @@ impl Watchers {
 
     /// Which watchers the changes of accounts fire: in the order of the changes, then by id. Paused ones are among them.
     pub fn fired<'a>(&self, accounts: &'a Accounts, touched: &'a [Touched], parallel: &dyn ForEach) -> Vec<Fired> {
+        if touched.is_empty() {
+            return Vec::new();
+        }
         let change = |touched: &'a Touched| {
             let Touched { account, before } = touched;
             Change { account: accounts.key(*account), old: before.as_ref(), new: accounts.of(*account) }
