@@ -1,7 +1,7 @@
 //! Random batches, by any number of workers and by both executors: one report, to the last log line and state hash.
 //!
-//! Tasks of a batch meet in accounts, in ring buffers, at limits, or not at all; they fail, run out of units, fill the queue, arm timers and
-//! watchers for later batches, and call each other. In every other history, workers take their time at random, and panic.
+//! Tasks of a batch meet in accounts, in ring buffers, at limits, or not at all; they fail, run out of units, fill the queue, cancel each other, arm
+//! timers and watchers for later batches, and call each other. In every other history, workers take their time at random, and panic.
 //!
 //! `BATCHES=n` makes more of them, `SEED=n` others.
 
@@ -63,6 +63,8 @@ struct History<'t> {
     /// The same engine, for every number of workers, and the last by the stock executor.
     svms: Vec<Svm>,
     rings: Vec<u64>,
+    /// Timers that are due in the batch, so that tasks before them can cancel what has run ahead already.
+    due: Vec<u64>,
 }
 
 impl<'t> History<'t> {
@@ -86,7 +88,7 @@ impl<'t> History<'t> {
             }
             svm
         });
-        let mut history = History { svms: svms.collect(), dice, tally, rings: Vec::new() };
+        let mut history = History { svms: svms.collect(), dice, tally, rings: Vec::new(), due: Vec::new() };
         for n in 0..ACCOUNTS {
             let owner = PROGRAMS[n % 2];
             history.all(|svm| set(svm, key(n as u8), RICH, &[0; 16], owner));
@@ -104,6 +106,10 @@ impl<'t> History<'t> {
         for slot in 1..=BATCHES_OF_A_HISTORY {
             let meeting =
                 self.dice.pick(&[Meeting::Nowhere, Meeting::InAChain, Meeting::InRings, Meeting::AtLimits, Meeting::Anywhere, Meeting::Anywhere]);
+            self.due.clear();
+            for _ in 0..self.dice.below(4) {
+                self.arm(slot);
+            }
             for task in 0..1 + self.dice.below(30) {
                 self.submit(meeting, task, slot);
             }
@@ -156,8 +162,8 @@ impl<'t> History<'t> {
             let op = match meeting {
                 Meeting::Nowhere | Meeting::InAChain => dice.pick(&[6, 6, 9]),
                 Meeting::InRings => dice.pick(&[1, 2, 3]),
-                Meeting::AtLimits => dice.pick(&[0, 5, 7, 8]),
-                Meeting::Anywhere => dice.below(12),
+                Meeting::AtLimits => dice.pick(&[0, 5, 7, 8, 12]),
+                Meeting::Anywhere => dice.below(13),
             };
             script = match op {
                 0 => script.timer(now + a % 4, &Script::new().push(id, &[1; 9]).0, 20_000),
@@ -171,7 +177,8 @@ impl<'t> History<'t> {
                 8 => script.op(4).n(value_of(a % 4)),
                 9 => script.op(32).bytes(&vec![b'a' + (a % 26) as u8; b as usize]),
                 10 => script.op(34).n(0).n(1).n(a),
-                _ => script.invoke(0, 0, 1, &Script::new().push(id, &[3; 5]).0),
+                11 => script.invoke(0, 0, 1, &Script::new().push(id, &[3; 5]).0),
+                _ => script.op(4).n(if self.due.is_empty() { a } else { dice.pick(&self.due) }),
             };
         }
         let account = match meeting {
@@ -195,6 +202,18 @@ impl<'t> History<'t> {
         if self.call(Caller::Host, Call::TaskSchedule { callback, priority, deadline_slot }).is_none() {
             self.tally.refused += 1;
         }
+    }
+
+    /// A timer of either program, due in this slot, whose callback writes an account.
+    fn arm(&mut self, now: u64) {
+        let (program, account) = (self.dice.pick(&PROGRAMS), key(self.dice.below(ACCOUNTS) as u8));
+        let script = Script::new().op(33).n(0).n(8).bytes(&self.dice.word().to_le_bytes()).0;
+        let callback = Arc::new(Callback { compute_budget: 20_000, ..callback(program, &script, &[writable(account)]) });
+        let period_slots = self.dice.one_in(3).then_some(2);
+        let priority = Priority::try_from(self.dice.below(3) as u64).unwrap();
+        let spec = TimerSpec { callback, start_slot: now, period_slots, deadline_slot: None, catch_up: CatchUp::Once, priority };
+        let armed = self.call(Caller::Host, Call::TimerCreate(spec));
+        self.due.extend(armed);
     }
 
     fn all(&mut self, run: impl Fn(&mut Svm)) {
