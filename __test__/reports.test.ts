@@ -111,6 +111,16 @@ describe('a report', () => {
     expect(Buffer.from(other.getAccount('SysvarC1ock11111111111111111111111111111111')!.data).readBigInt64LE(32)).toBe(1002n);
   });
 
+  test.each([1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 5, Number.MAX_SAFE_INTEGER])(
+    'is of slot %s, whether that is a number or a bigint',
+    (slot) => {
+      const [number, bigint] = [busy(1), busy(1)];
+      const report = number.processSlot(slot);
+      expect([report.slot, number.slot]).toEqual([BigInt(slot), BigInt(slot)]);
+      expect(report).toEqual(bigint.processSlot(BigInt(slot)));
+    },
+  );
+
   test('can be looked at when it is frozen', () => {
     const report = Object.freeze(busy(2).processSlot(1));
     expect(report.outcomes.length).toBe(2);
