@@ -470,8 +470,8 @@ const FAULTS = {
     [
       'touched-when-applied',
       'updates touch their accounts when they are applied',
-      '            let account = self.touch(keys[index]);\n            self.updates.push(Update { account, update });',
-      '            self.updates.push(Update { account: Handle(usize::MAX), update });',
+      '                let account = self.touch(key);\n                self.updates.push(Update { account, update });',
+      '                self.updates.push(Update { account: Handle(usize::MAX), update });',
     ],
     [
       'same-version-applied',

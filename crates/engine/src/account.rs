@@ -112,21 +112,25 @@ impl Accounts {
 
     /// Keeps updates for the next slot. The places of their accounts in the order of touches count from now.
     pub fn queue_updates(&mut self, updates: Vec<AccountUpdate>) {
-        let keys: Vec<_> = updates.iter().map(|update| self.hasher.key(update.address)).collect();
         self.updates.reserve(updates.len());
-        for (index, update) in updates.into_iter().enumerate() {
-            if index % GROUP == 0 {
-                self.read_ahead(&keys[index..keys.len().min(index + GROUP)]);
+        let mut updates = updates.into_iter();
+        while !updates.as_slice().is_empty() {
+            let mut keys = [None; GROUP];
+            for (key, update) in keys.iter_mut().zip(updates.as_slice()) {
+                *key = Some(self.hasher.key(update.address));
             }
-            let account = self.touch(keys[index]);
-            self.updates.push(Update { account, update });
+            self.read_ahead(&keys);
+            for (key, update) in keys.into_iter().flatten().zip(&mut updates) {
+                let account = self.touch(key);
+                self.updates.push(Update { account, update });
+            }
         }
     }
 
     /// Has everything at hand that an update of these accounts and its match will look at.
-    fn read_ahead(&self, keys: &[Keyed]) {
+    fn read_ahead(&self, keys: &[Option<Keyed>; GROUP]) {
         let mut found = [None; GROUP];
-        for (found, key) in found.iter_mut().zip(keys) {
+        for (found, key) in found.iter_mut().zip(keys.iter().flatten()) {
             *found = self.index.iter_hash(key.hash()).next();
         }
         let accounts = || found.iter().flatten().filter_map(|index| self.records[**index as usize].account.as_ref());

@@ -292,6 +292,9 @@ impl Rings {
 
     /// Frees what the host has read of the buffers that it reads.
     pub fn sample_host_cursors(&mut self) {
+        if self.host_read.is_empty() && self.with_outlet.is_empty() {
+            return;
+        }
         let mut ids = std::mem::take(&mut self.host_read);
         self.with_outlet.retain(|id| self.rings.get(id).is_some_and(|ring| ring.outlet.is_some()));
         ids.extend(&self.with_outlet);
