@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import type { ErrorCode } from './constants.js';
+import { missingAddon } from './missing-addon.js';
 import load = require('node-gyp-build');
 
 /** What is not in the generated declarations: callbacks without a wrapper, for what is called most often (`bindings/src/bare.rs`). */
@@ -29,15 +30,10 @@ type Addon = typeof import('./addon.js') & BareCalls;
 export const addon: Addon = loadAddon();
 
 function loadAddon(): Addon {
+  const root = join(__dirname, '..');
   try {
-    return load(join(__dirname, '..')) as Addon;
+    return load(root) as Addon;
   } catch (cause) {
-    const platform = `${process.platform}-${process.arch}`;
-    throw new Error(
-      `async-bpf has no addon that works on ${platform} with Node ${process.version}; build it from a clone with Rust: npm run build:native`,
-      {
-        cause,
-      },
-    );
+    throw missingAddon(root, cause);
   }
 }
