@@ -21,9 +21,7 @@ function busy(count = 1): AsyncBpfEngine {
 /** What the stream must say of a slot. */
 function expected(report: SlotReport): EngineEvent[] {
   const { slot, timersFired, watchersTriggered, tasksQueued, unitsConsumed, stateHash } = report;
-  const outcomes = report.outcomes.map(({ taskId, programId, source, status, error, unitsConsumed }): EngineEvent => {
-    return { type: 'outcome', slot, taskId, programId, source, status, ...(error === undefined ? {} : { error }), unitsConsumed };
-  });
+  const outcomes = report.outcomes.map(({ logs, returnData, stagedCodes, ...told }): EngineEvent => ({ type: 'outcome', slot, ...told }));
   return [...outcomes, { type: 'slot', slot, timersFired, watchersTriggered, tasksQueued, unitsConsumed, stateHash }];
 }
 

@@ -201,14 +201,12 @@ export function settleTimer(state: State, id: bigint, status: Report['status']):
 }
 
 export function timerInfo(timer: Timer): TimerInfo {
-  const { id, callback, triggerSlot, periodSlots, deadlineSlot, state, executionCount, missedCount } = timer;
+  const { id, callback, triggerSlot, state, executionCount, missedCount } = timer;
   return {
     id,
     programId: callback.programId,
-    mode: periodSlots !== undefined ? 'periodic' : deadlineSlot !== undefined ? 'deadline' : 'one-shot',
+    ...mode(timer),
     triggerSlot,
-    periodSlots: periodSlots ?? 0n,
-    ...(deadlineSlot === undefined ? {} : { deadlineSlot }),
     state,
     executionCount,
     missedCount,
@@ -217,4 +215,11 @@ export function timerInfo(timer: Timer): TimerInfo {
     computeBudget: callback.computeBudget,
     priority: Number(timer.priority) as Priority,
   };
+}
+
+function mode({ periodSlots, deadlineSlot }: Timer) {
+  if (periodSlots !== undefined) return { mode: 'periodic', periodSlots } as const;
+  return deadlineSlot === undefined
+    ? ({ mode: 'one-shot', periodSlots: 0n } as const)
+    : ({ mode: 'deadline', periodSlots: 0n, deadlineSlot } as const);
 }

@@ -42,7 +42,7 @@ export interface Watcher extends WatcherParams {
   readonly waiting?: Due;
 }
 
-export const isThreshold = (type: number): boolean => type === THRESHOLD_ABOVE || type === THRESHOLD_BELOW;
+export const isThreshold = (type: number): type is 4 | 5 => type === THRESHOLD_ABOVE || type === THRESHOLD_BELOW;
 
 export function createWatcher(state: State, caller: Caller, params: WatcherParams): bigint {
   const { callback, account, trigger, minSlots } = params;
@@ -229,9 +229,7 @@ export function watcherInfo(watcher: Watcher): WatcherInfo {
     id,
     programId: callback.programId,
     account,
-    trigger: trigger.type,
-    ...(isThreshold(trigger.type) ? { offset: trigger.offset, threshold: trigger.threshold } : {}),
-    ...(trigger.type === PATTERN_MATCH ? { offset: trigger.offset, pattern: trigger.pattern } : {}),
+    ...condition(trigger),
     active,
     triggerCount,
     suppressedCount,
@@ -242,4 +240,9 @@ export function watcherInfo(watcher: Watcher): WatcherInfo {
     computeBudget: callback.computeBudget,
     priority: Number(watcher.priority) as Priority,
   };
+}
+
+function condition({ type: trigger, offset, threshold, pattern }: Trigger) {
+  if (isThreshold(trigger)) return { trigger, offset, threshold };
+  return trigger === PATTERN_MATCH ? { trigger, offset, pattern } : { trigger };
 }

@@ -6,7 +6,13 @@ import { invalidArgument, type ArgumentName } from './errors.js';
 export type { ArgumentName } from './errors.js';
 
 /** A base58 string (what `@solana/kit` calls `Address`), 32 bytes, or anything with `toBytes()`, such as a web3.js `PublicKey`. */
-export type AddressLike = string | Uint8Array | { toBytes(): Uint8Array };
+export type AddressLike =
+  | string
+  | Uint8Array
+  | {
+      /** The 32 bytes. */
+      toBytes(): Uint8Array;
+    };
 
 /** A u64: a bigint, or a non-negative safe integer. */
 export type U64Like = bigint | number;
@@ -17,9 +23,28 @@ export type U64Like = bigint | number;
  */
 export type AccountMetaLike =
   | AddressLike
-  | { address: AddressLike; isSigner?: boolean; isWritable?: boolean }
-  | { address: AddressLike; role: 0 | 1 | 2 | 3 }
-  | { pubkey: AddressLike; isSigner?: boolean; isWritable?: boolean };
+  | ({
+      /** Which account it is. */
+      address: AddressLike;
+    } & AccountFlags)
+  | {
+      /** Which account it is. */
+      address: AddressLike;
+      /** `AccountRole` of `@solana/kit`: 1 for a writable account, 2 for a signer, 3 for both. */
+      role: 0 | 1 | 2 | 3;
+    }
+  | ({
+      /** Which account it is. */
+      pubkey: AddressLike;
+    } & AccountFlags);
+
+/** What may be done with an account of an instruction. */
+export interface AccountFlags {
+  /** Whether it counts as having signed. Default false. */
+  isSigner?: boolean;
+  /** Whether the program may change it. Default false. */
+  isWritable?: boolean;
+}
 
 export interface AccountMeta {
   address: Uint8Array;
@@ -157,7 +182,7 @@ function toAccountMeta(meta: AccountMetaLike, argument: ArgumentName): AccountMe
     const [key, address] = 'address' in meta ? ['address', meta.address] : 'pubkey' in meta ? ['pubkey', meta.pubkey] : [];
     if (key !== undefined) {
       toObject(meta, argument, [key, 'isSigner', 'isWritable']);
-      const { isSigner = false, isWritable = false } = meta as { isSigner?: boolean; isWritable?: boolean };
+      const { isSigner = false, isWritable = false } = meta as AccountFlags;
       return {
         address: toAddress(address, `${argument}.${key}`),
         signer: toBoolean(isSigner, `${argument}.isSigner`),

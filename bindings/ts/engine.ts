@@ -266,6 +266,7 @@ export class AsyncBpfEngine {
     this.tasks.close();
   }
 
+  /** Does the same, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

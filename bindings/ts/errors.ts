@@ -25,13 +25,18 @@ export class AsyncBpfError extends Error {
   }
 
   /** Whether `error` is an `AsyncBpfError`, of this code if one is given. */
-  static is<Name extends ErrorCodeName = ErrorCodeName>(
-    error: unknown,
-    codeName?: Name,
-  ): error is AsyncBpfError & { codeName: Name; code: (typeof ErrorCode)[Name] } {
+  static is<Name extends ErrorCodeName = ErrorCodeName>(error: unknown, codeName?: Name): error is AsyncBpfErrorOf<Name> {
     return error instanceof AsyncBpfError && (codeName === undefined || error.codeName === codeName);
   }
 }
+
+/** An error of one code, as {@link AsyncBpfError.is} tells it. */
+export type AsyncBpfErrorOf<Name extends ErrorCodeName> = AsyncBpfError & {
+  /** The symbol. */
+  readonly codeName: Name;
+  /** Its number. */
+  readonly code: (typeof ErrorCode)[Name];
+};
 
 /** The symbol of a code that came from the addon. */
 export function errorName(code: number): ErrorCodeName {

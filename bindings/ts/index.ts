@@ -1,6 +1,6 @@
 /** Solana programs that act on their own, inside Node.js. */
 
-export type { AccountMetaLike, AddressLike, U64Like } from './arguments.js';
+export type { AccountFlags, AccountMetaLike, AddressLike, U64Like } from './arguments.js';
 export type { AccountBatch } from './account-batch.js';
 export {
   CatchUp,
@@ -14,9 +14,9 @@ export {
   type Limits,
 } from './constants.js';
 export { AsyncBpfEngine } from './engine.js';
-export { AsyncBpfError, type ErrorCodeName } from './errors.js';
+export { AsyncBpfError, type AsyncBpfErrorOf, type ErrorCodeName } from './errors.js';
 export type { Rings } from './rings.js';
-export type { Syscalls } from './syscalls.js';
+export type { Bytes, Pointer, Syscalls } from './syscalls.js';
 export type { Tasks } from './tasks.js';
 export type { Timers } from './timers.js';
 export type * from './types.js';

@@ -1,12 +1,13 @@
 /** Replies of the addon as the objects of the public API. */
 
 import { addressString } from './arguments.js';
-import type { ErrorCode, Priority, RingState, TimerState, WatcherTrigger } from './constants.js';
+import { CatchUp, SourceKind, WatcherTrigger, type ErrorCode, type Priority, type RingState, type TimerState } from './constants.js';
 import { errorName } from './errors.js';
 import type {
   AccountInfo,
   AccountMetaInfo,
   Address,
+  Ending,
   GapEvent,
   Outcome,
   OutcomeError,
@@ -21,7 +22,7 @@ import type {
 } from './types.js';
 import type { Reader } from './wire.js';
 
-const SOURCE_KINDS = ['invoke', 'timer', 'watcher', 'task'] as const;
+const SOURCE_KINDS = Object.keys(SourceKind).map((name) => name.toLowerCase() as Source['kind']);
 const STATUSES = ['committed', 'failed', 'expired'] as const;
 const READERS = ['program', 'host'] as const;
 
@@ -54,18 +55,16 @@ export function timer(reader: Reader): TimerInfo {
   const id = reader.u64();
   const { programId, data, accounts, computeBudget } = callback(reader);
   reader.u64(); // start slot
-  const periodSlots = reader.option(() => reader.u64()) ?? 0n;
+  const periodSlots = reader.option(() => reader.u64());
   const deadlineSlot = reader.option(() => reader.u64());
   // Catch-up: its bound follows in one variant.
-  if (reader.u8() === 1) reader.u64();
+  if (reader.u8() === CatchUp.ALL) reader.u64();
   const priority = reader.u8() as Priority;
   return {
     id,
     programId,
-    mode: periodSlots > 0n ? 'periodic' : deadlineSlot === undefined ? 'one-shot' : 'deadline',
+    ...timerMode(periodSlots, deadlineSlot),
     triggerSlot: reader.u64(),
-    periodSlots,
-    ...(deadlineSlot === undefined ? {} : { deadlineSlot }),
     state: reader.u8() as TimerState,
     executionCount: reader.u64(),
     missedCount: reader.u64(),
@@ -76,13 +75,17 @@ export function timer(reader: Reader): TimerInfo {
   };
 }
 
+function timerMode(periodSlots: bigint | undefined, deadlineSlot: bigint | undefined) {
+  if (periodSlots !== undefined) return { mode: 'periodic', periodSlots } as const;
+  if (deadlineSlot !== undefined) return { mode: 'deadline', periodSlots: 0n, deadlineSlot } as const;
+  return { mode: 'one-shot', periodSlots: 0n } as const;
+}
+
 export function watcher(reader: Reader): WatcherInfo {
   const id = reader.u64();
   const { programId, data, accounts, computeBudget } = callback(reader);
   const watched = address(reader);
-  const trigger = reader.u8() as WatcherTrigger;
-  const threshold = trigger === 4 || trigger === 5 ? { offset: reader.u64(), threshold: reader.i64() } : {};
-  const pattern = trigger === 6 ? { offset: reader.u64(), pattern: reader.bytes() } : {};
+  const condition = watcherCondition(reader);
   const priority = reader.u8() as Priority;
   const active = reader.bool();
   const minSlotsBetweenTriggers = reader.u64();
@@ -93,9 +96,7 @@ export function watcher(reader: Reader): WatcherInfo {
     id,
     programId,
     account: watched,
-    trigger,
-    ...threshold,
-    ...pattern,
+    ...condition,
     active,
     triggerCount,
     suppressedCount,
@@ -106,6 +107,19 @@ export function watcher(reader: Reader): WatcherInfo {
     computeBudget,
     priority,
   };
+}
+
+function watcherCondition(reader: Reader) {
+  const trigger = reader.u8() as WatcherTrigger;
+  switch (trigger) {
+    case WatcherTrigger.THRESHOLD_ABOVE:
+    case WatcherTrigger.THRESHOLD_BELOW:
+      return { trigger, offset: reader.u64(), threshold: reader.i64() };
+    case WatcherTrigger.PATTERN_MATCH:
+      return { trigger, offset: reader.u64(), pattern: reader.bytes() };
+    default:
+      return { trigger };
+  }
 }
 
 export function ring(reader: Reader): RingInfo {
@@ -129,8 +143,7 @@ export function outcome(reader: Reader): Outcome {
   const taskId = reader.u64();
   const programId = address(reader);
   const source: Source = { kind: SOURCE_KINDS[reader.u8()]!, id: reader.u64() };
-  const status = STATUSES[reader.u8()]!;
-  const error = reader.option(() => outcomeError(reader));
+  const end = ending(reader);
   const unitsConsumed = reader.u64();
   const logs = reader.list(() => reader.string());
   const returnData = reader.option(() => reader.bytes());
@@ -139,13 +152,19 @@ export function outcome(reader: Reader): Outcome {
     taskId,
     programId,
     source,
-    status,
-    ...(error === undefined ? {} : { error }),
+    ...end,
     unitsConsumed,
     logs,
     ...(returnData === undefined ? {} : { returnData }),
     stagedCodes,
   };
+}
+
+/** The addon has an error exactly for what failed. */
+function ending(reader: Reader): Ending {
+  const status = STATUSES[reader.u8()]!;
+  const error = reader.option(() => outcomeError(reader));
+  return status === 'failed' ? { status, error: error! } : { status };
 }
 
 function outcomeError(reader: Reader): OutcomeError {
@@ -161,10 +180,9 @@ export function outcomeEvent(reader: Reader): OutcomeEvent {
   const taskId = reader.u64();
   const programId = address(reader);
   const source: Source = { kind: SOURCE_KINDS[reader.u8()]!, id: reader.u64() };
-  const status = STATUSES[reader.u8()]!;
-  const error = reader.option(() => outcomeError(reader));
+  const end = ending(reader);
   const unitsConsumed = reader.u64();
-  return { type: 'outcome', slot, taskId, programId, source, status, ...(error === undefined ? {} : { error }), unitsConsumed };
+  return { type: 'outcome', slot, taskId, programId, source, ...end, unitsConsumed };
 }
 
 export function slotEvent(reader: Reader): SlotEvent {

@@ -1,3 +1,16 @@
+import { toAddress, toBytes, toI64, toU64, type AddressLike, type U64Like } from './arguments.js';
+import { NO_BYTES } from './callbacks.js';
+import type { Connection } from './connection.js';
+import { CatchUp, ErrorCode, Priority, WatcherTrigger } from './constants.js';
+import { AsyncBpfError } from './errors.js';
+import { Call, Request, Writer } from './wire.js';
+
+/** Where bytes are, and how many: `null` is a null pointer, with a length of 0. */
+export type Bytes = Uint8Array | null;
+
+/** Where an address is: `null` is a null pointer. */
+export type Pointer = AddressLike | null;
+
 /**
  * The calls of on-chain programs, from TypeScript: the same names, arguments and return codes, made on behalf of a program.
  *
@@ -6,17 +19,6 @@
  * There is no `sol_async_context`, since no callback is running, and no `sol_timer_create_with`: hosts have `engine.timers`. No units are charged: there is no
  * budget. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
  */
-
-import { toAddress, toBytes, toI64, toU64, type AddressLike, type U64Like } from './arguments.js';
-import { NO_BYTES } from './callbacks.js';
-import type { Connection } from './connection.js';
-import { CatchUp, ErrorCode, Priority, WatcherTrigger } from './constants.js';
-import { AsyncBpfError } from './errors.js';
-import { Call, Request, Writer } from './wire.js';
-
-type Bytes = Uint8Array | null;
-type Pointer = AddressLike | null;
-
 export class Syscalls {
   readonly #connection: Connection;
   readonly #program: Uint8Array;

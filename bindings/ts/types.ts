@@ -25,7 +25,7 @@ export interface EngineOptions {
   /** Limits other than the default ones. */
   limits?: Partial<Limits>;
   /** Accounts to begin with. */
-  accounts?: Iterable<AccountInit & { address: AddressLike }>;
+  accounts?: Iterable<AccountInit & Pick<AccountUpdate, 'address'>>;
 }
 
 /** A whole account: what is left out is empty, not as it was before. */
@@ -42,6 +42,7 @@ export interface AccountInit {
 
 /** A new state of an account, seen elsewhere: the whole of it. What is left out is empty, not as it was before. */
 export interface AccountUpdate extends AccountInit {
+  /** Which account it is. */
   address: AddressLike;
   /** Orders the updates of one account: one that is not above the last applied is ignored. */
   writeVersion?: U64Like;
@@ -59,10 +60,15 @@ export interface AccountBatchOptions {
 
 /** An account as it is now. */
 export interface AccountInfo {
+  /** Which account it is. */
   address: Address;
+  /** Its balance. */
   lamports: bigint;
+  /** Its contents: a copy. */
   data: Uint8Array;
+  /** The program that may change it. */
   owner: Address;
+  /** Whether it is a program. */
   executable: boolean;
 }
 
@@ -140,6 +146,7 @@ export interface TaskOptions extends CallbackOptions {
 
 /** A submitted task. */
 export interface TaskHandle {
+  /** The `taskId` of its outcome. */
   readonly id: bigint;
   /** What came of it, when its slot has been processed. Rejects with SHUTDOWN when the engine is closed before. */
   readonly outcome: Promise<Outcome>;
@@ -151,56 +158,139 @@ export interface SlotOptions {
   unixTimestamp?: bigint | number;
 }
 
-export interface TimerInfo {
-  id: bigint;
+/** The callback of a timer or a watcher. */
+export interface CallbackInfo {
+  /** The program that it runs. */
   programId: Address;
-  mode: 'one-shot' | 'periodic' | 'deadline';
+  /** Its instruction data. */
+  data: Uint8Array;
+  /** Its accounts, in the order in which the program sees them. */
+  accounts: AccountMetaInfo[];
+  /** Compute units it may use. */
+  computeBudget: bigint;
+  /** Where it queues. */
+  priority: Priority;
+}
+
+/** An account of a callback. */
+export interface AccountMetaInfo {
+  /** Which account it is. */
+  address: Address;
+  /** Whether it counts as having signed. */
+  isSigner: boolean;
+  /** Whether the program may change it. */
+  isWritable: boolean;
+}
+
+/** A timer as it is now. Narrow it by `mode`. */
+export type TimerInfo = OneShotTimerInfo | PeriodicTimerInfo | DeadlineTimerInfo;
+
+/** What every timer has. */
+export interface AnyTimerInfo extends CallbackInfo {
+  /** What `cancel` and `get` take. */
+  id: bigint;
   /** The slot of the next tick; of the last when the timer has finished. */
   triggerSlot: bigint;
-  /** 0 unless periodic. */
-  periodSlots: bigint;
-  deadlineSlot?: bigint;
+  /** Where it is in its life. */
   state: TimerState;
   /** Callbacks that ran, whether they succeeded or failed. */
   executionCount: bigint;
   /** Ticks that had no callback of their own. */
   missedCount: bigint;
-  data: Uint8Array;
-  accounts: AccountMetaInfo[];
-  computeBudget: bigint;
-  priority: Priority;
 }
 
-export interface WatcherInfo {
+/** A timer that fires once. */
+export interface OneShotTimerInfo extends AnyTimerInfo {
+  /** Once, however late. */
+  mode: 'one-shot';
+  /** It has no period. */
+  periodSlots: 0n;
+  /** It has no deadline. */
+  deadlineSlot?: undefined;
+}
+
+/** A timer that fires again and again. */
+export interface PeriodicTimerInfo extends AnyTimerInfo {
+  /** On a grid of slots. */
+  mode: 'periodic';
+  /** From one tick to the next. */
+  periodSlots: bigint;
+  /** It has no deadline. */
+  deadlineSlot?: undefined;
+}
+
+/** A timer that fires once, or not at all. */
+export interface DeadlineTimerInfo extends AnyTimerInfo {
+  /** Once, if not too late. */
+  mode: 'deadline';
+  /** It has no period. */
+  periodSlots: 0n;
+  /** The last slot in which it may run. */
+  deadlineSlot: bigint;
+}
+
+/** A watcher as it is now. Narrow it by `trigger`. */
+export type WatcherInfo = ChangeWatcherInfo | ThresholdWatcherInfo | PatternWatcherInfo;
+
+/** What every watcher has. */
+export interface AnyWatcherInfo extends CallbackInfo {
+  /** What `remove`, `pause` and `get` take. */
   id: bigint;
-  programId: Address;
+  /** The account that it watches. */
   account: Address;
-  trigger: WatcherTrigger;
-  threshold?: bigint;
-  offset?: bigint;
-  pattern?: Uint8Array;
   /** False while paused. */
   active: boolean;
   /** Triggers, the suppressed ones not included. */
   triggerCount: bigint;
   /** Triggers that came too early. */
   suppressedCount: bigint;
+  /** Absent before the first. */
   lastTriggerSlot?: bigint;
+  /** Triggers that come earlier after another are suppressed. */
   minSlotsBetweenTriggers: bigint;
-  data: Uint8Array;
-  accounts: AccountMetaInfo[];
-  computeBudget: bigint;
-  priority: Priority;
 }
 
-export interface AccountMetaInfo {
-  address: Address;
-  isSigner: boolean;
-  isWritable: boolean;
+/** A watcher for changes of a kind. */
+export interface ChangeWatcherInfo extends AnyWatcherInfo {
+  /** When it fires. */
+  trigger: (typeof WatcherTrigger)['ANY_CHANGE' | 'LAMPORT_CHANGE' | 'DATA_CHANGE' | 'OWNER_CHANGE'];
+  /** It compares no number. */
+  threshold?: undefined;
+  /** It does not look at a place. */
+  offset?: undefined;
+  /** It looks for no bytes. */
+  pattern?: undefined;
 }
 
+/** A watcher for a number that crosses a threshold. */
+export interface ThresholdWatcherInfo extends AnyWatcherInfo {
+  /** When it fires. */
+  trigger: (typeof WatcherTrigger)['THRESHOLD_ABOVE' | 'THRESHOLD_BELOW'];
+  /** What the signed 64-bit number at `offset` is compared with. */
+  threshold: bigint;
+  /** Bytes from the start of the data. */
+  offset: bigint;
+  /** It looks for no bytes. */
+  pattern?: undefined;
+}
+
+/** A watcher for bytes that appear. */
+export interface PatternWatcherInfo extends AnyWatcherInfo {
+  /** When it fires. */
+  trigger: (typeof WatcherTrigger)['PATTERN_MATCH'];
+  /** It compares no number. */
+  threshold?: undefined;
+  /** Bytes from the start of the data. */
+  offset: bigint;
+  /** What must be at `offset`. */
+  pattern: Uint8Array;
+}
+
+/** A ring buffer as it is now. */
 export interface RingInfo {
+  /** What `push`, `pop` and `get` take. */
   id: bigint;
+  /** The program that owns it. */
   owner: Address;
   /** Bytes. */
   capacity: bigint;
@@ -208,16 +298,21 @@ export interface RingInfo {
   used: bigint;
   /** Entries that nobody has taken yet. */
   entries: bigint;
+  /** What it allows. */
   state: RingState;
+  /** Which side takes entries out. */
   reader: 'program' | 'host';
+  /** Of the entry that comes next. */
   nextSequence: bigint;
 }
 
+/** An entry of a ring buffer. */
 export interface RingEntry {
   /** From 0, without gaps. */
   sequence: bigint;
   /** The slot in which it was pushed. */
   slot: bigint;
+  /** What was pushed. */
   data: Uint8Array;
 }
 
@@ -225,21 +320,29 @@ export interface RingEntry {
 export interface RingEntryView extends RingEntry {
   readonly sequence: bigint;
   readonly slot: bigint;
+  /** A copy of what was pushed. */
   readonly data: Uint8Array;
   /** Holds the data from `start` to `end`, and other things besides: not to be written. */
   readonly bytes: Uint8Array;
+  /** Where the data begin in `bytes`. */
   readonly start: number;
+  /** Where they end. */
   readonly end: number;
 }
 
-/** What asked for an invocation: for a timer or a watcher its id, else the invocation's own. */
+/** What asked for an invocation. */
 export interface Source {
+  /** A timer, a watcher, a submitted task, or `invoke`. */
   kind: 'timer' | 'watcher' | 'task' | 'invoke';
+  /** Of the timer or the watcher; else the invocation's own. */
   id: bigint;
 }
 
+/** Why an invocation failed. */
 export interface OutcomeError {
+  /** As a number. */
   code: ErrorCode;
+  /** The symbol of `code`. */
   name: ErrorCodeName;
   /** In words, for example `custom program error: 0x2a`. */
   message: string;
@@ -250,15 +353,40 @@ export interface OutcomeError {
 }
 
 /** One invocation. */
-export interface Outcome {
+export interface Invocation {
+  /** Its own id; that of the task if one was submitted. */
   taskId: bigint;
+  /** The program that ran. */
   programId: Address;
+  /** What asked for it. */
   source: Source;
-  /** `committed`: all it did counts. `failed`: it changed nothing. `expired`: its deadline passed before it could start. */
-  status: 'committed' | 'failed' | 'expired';
-  error?: OutcomeError;
+  /** Compute units. */
   unitsConsumed: bigint;
+}
+
+/** How an invocation ended. Narrow it by `status`: there is an error exactly if it failed. */
+export type Ending =
+  | {
+      /** `committed`: all it did counts. `expired`: its deadline passed before it could start. */
+      status: 'committed' | 'expired';
+      /** There is none. */
+      error?: undefined;
+    }
+  | {
+      /** It changed nothing. */
+      status: 'failed';
+      /** Why. */
+      error: OutcomeError;
+    };
+
+/** What came of an invocation. Narrow it by `status`. */
+export type Outcome = Invocation & Ending & Trace;
+
+/** What an invocation left behind beside its effects. */
+export interface Trace {
+  /** Lines, as on a cluster. */
   logs: string[];
+  /** What the program returned, if it did. */
   returnData?: Uint8Array;
   /** The code of each call that creates, changes or reads something, in order, and of each that was refused. */
   stagedCodes: ErrorCode[];
@@ -266,9 +394,11 @@ export interface Outcome {
 
 /** One slot. */
 export interface SlotReport {
+  /** Which one. */
   slot: bigint;
   /** Every invocation, in the order in which they count. Decoded when first looked at. */
   readonly outcomes: Outcome[];
+  /** Timers that fired. */
   timersFired: bigint;
   /** Watchers that triggered, the suppressed ones not included. */
   watchersTriggered: bigint;
@@ -276,6 +406,7 @@ export interface SlotReport {
   tasksQueued: bigint;
   /** Tasks left for a later slot. */
   tasksPending: bigint;
+  /** Compute units of all invocations. */
   unitsConsumed: bigint;
   /** Hex. */
   stateHash: string;
@@ -293,21 +424,26 @@ export interface EventOptions {
 export type EngineEvent = OutcomeEvent | SlotEvent | GapEvent;
 
 /** One invocation of a slot, as in its report. */
-export interface OutcomeEvent extends Pick<Outcome, 'taskId' | 'programId' | 'source' | 'status' | 'error' | 'unitsConsumed'> {
-  type: 'outcome';
-  slot: bigint;
-}
+export type OutcomeEvent = Invocation &
+  Ending & {
+    /** An invocation. */
+    type: 'outcome';
+    /** The slot in which it was. */
+    slot: bigint;
+  };
 
 /** A slot is done; its outcomes came before. */
 export interface SlotEvent extends Pick<
   SlotReport,
   'slot' | 'timersFired' | 'watchersTriggered' | 'tasksQueued' | 'unitsConsumed' | 'stateHash'
 > {
+  /** A slot. */
   type: 'slot';
 }
 
 /** Here are events missing, because those before it had filled the capacity when they happened. */
 export interface GapEvent {
+  /** A gap. */
   type: 'gap';
   /** How many. */
   missed: bigint;
@@ -318,19 +454,34 @@ export interface GapEvent {
  * and units include callbacks and invocations.
  */
 export interface Stats {
+  /** By hosts and programs. */
   timersCreated: bigint;
+  /** Live: pending, or with a callback that is queued. */
   timersActive: bigint;
+  /** Ticks that queued a callback. */
   timersFired: bigint;
+  /** By hosts and programs. */
   watchersCreated: bigint;
+  /** Those that are there and not paused. */
   watchersActive: bigint;
+  /** Triggers, the suppressed ones not included. */
   watchersTriggered: bigint;
+  /** Triggers that came too early. */
   watchersSuppressed: bigint;
+  /** Those that are there, in whatever state. */
   ringsActive: bigint;
+  /** By hosts and programs. */
   tasksSubmitted: bigint;
+  /** Invocations that committed. */
   tasksCompleted: bigint;
+  /** Invocations that failed. */
   tasksFailed: bigint;
+  /** Those whose deadline passed before they could start. */
   tasksExpired: bigint;
+  /** Queued. */
   tasksPending: bigint;
+  /** Compute units of all invocations. */
   unitsConsumed: bigint;
+  /** Calls of `processSlot` that were not refused. */
   slotsProcessed: bigint;
 }

@@ -7,11 +7,11 @@ use borsh::BorshSerialize;
 use std::io;
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
+    ($(#[doc = $doc:literal] $variant:ident = $number:literal, $name:literal;)*) => {
         /// What went wrong, as a number that programs can compare.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u64)]
-        pub enum ErrorCode { $($(#[$doc])* $variant = $number,)* }
+        pub enum ErrorCode { $(#[doc = $doc] $variant = $number,)* }
 
         impl ErrorCode {
             /// Every code, in the order of its number.
@@ -20,6 +20,11 @@ macro_rules! error_codes {
             /// The symbol used in C and TypeScript, for example `MAX_TIMERS`.
             pub fn name(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $name,)* }
+            }
+
+            /// What it means, in a sentence.
+            pub fn doc(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $doc.trim_ascii(),)* }
             }
         }
     };
