@@ -1,0 +1,440 @@
+/**
+ * The types of the public API. What `expectTypeOf` says is checked by the compiler (`tsc -p __test__/tsconfig.json`), not when the tests run: a
+ * value that a test looks at need not be there.
+ */
+
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import type {
+  AccountFlags,
+  AccountInfo,
+  AccountInit,
+  AccountMetaInfo,
+  AccountMetaLike,
+  AccountUpdate,
+  Address,
+  AddressLike,
+  AsyncBpfErrorOf,
+  Bytes,
+  CallbackInfo,
+  CallbackOptions,
+  EngineEvent,
+  EngineOptions,
+  ErrorCodeName,
+  EventOptions,
+  GapEvent,
+  Limits,
+  Outcome,
+  OutcomeError,
+  OutcomeEvent,
+  PeriodicTimerOptions,
+  Pointer,
+  RingEntry,
+  RingEntryView,
+  RingInfo,
+  RingOptions,
+  Rings,
+  SlotEvent,
+  SlotOptions,
+  SlotReport,
+  Source,
+  Stats,
+  Syscalls,
+  TaskHandle,
+  TaskOptions,
+  Tasks,
+  TimerInfo,
+  TimerOptions,
+  Timers,
+  U64Like,
+  WatcherInfo,
+  WatcherOptions,
+  Watchers,
+} from '../index.js';
+import {
+  AsyncBpfEngine,
+  AsyncBpfError,
+  CatchUp,
+  DEFAULT_LIMITS,
+  ErrorCode,
+  Priority,
+  RingRight,
+  RingState,
+  TimerState,
+  WatcherTrigger,
+} from '../dist/index.js';
+import type { SourceKind } from '../dist/constants.js';
+
+// ------------------------------------------------------------------------------------------------------------- what there is
+
+const VALUES = [
+  'AsyncBpfEngine',
+  'AsyncBpfError',
+  'CatchUp',
+  'DEFAULT_LIMITS',
+  'ErrorCode',
+  'Priority',
+  'RingRight',
+  'RingState',
+  'TimerState',
+  'WatcherTrigger',
+];
+const TYPES = [
+  ...['AccountFlags', 'AccountInfo', 'AccountInit', 'AccountMetaInfo', 'AccountMetaLike', 'AccountUpdate', 'Address', 'AddressLike'],
+  ...[
+    'AnyTimerInfo',
+    'AnyWatcherInfo',
+    'AsyncBpfErrorOf',
+    'Bytes',
+    'CallbackInfo',
+    'CallbackOptions',
+    'ChangeWatcherInfo',
+    'DeadlineTimerInfo',
+  ],
+  ...['Ending', 'EngineEvent', 'EngineOptions', 'ErrorCodeName', 'EventOptions', 'GapEvent', 'Invocation', 'Limits', 'OneShotTimerInfo'],
+  ...['Outcome', 'OutcomeError', 'OutcomeEvent', 'PatternWatcherInfo', 'PeriodicTimerInfo', 'PeriodicTimerOptions', 'Pointer'],
+  ...['RingEntry', 'RingEntryView', 'RingInfo', 'RingOptions', 'Rings', 'SlotEvent', 'SlotOptions', 'SlotReport', 'Source', 'Stats'],
+  ...['Syscalls', 'TaskHandle', 'TaskOptions', 'Tasks', 'ThresholdWatcherInfo', 'TimerInfo', 'TimerOptions', 'Timers', 'Trace', 'U64Like'],
+  ...['WatcherInfo', 'WatcherOptions', 'Watchers'],
+];
+
+describe('the declarations', () => {
+  test('have these names, and no others', () => {
+    const entry = join(process.cwd(), 'index.d.ts');
+    const program = ts.createProgram([entry], { module: ts.ModuleKind.Node20, types: [], noLib: true });
+    const checker = program.getTypeChecker();
+    const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!);
+    expect(exported.map(({ name }) => name).sort()).toEqual([...VALUES, ...TYPES].sort());
+  });
+
+  test('of values are there, in both module systems', async () => {
+    expect(Object.keys(await import('../dist/index.mjs' as string)).sort()).toEqual(VALUES);
+    expect(Object.keys(require('../dist/index.js')).sort()).toEqual(VALUES);
+  });
+
+  test('never say any', () => {
+    const declarations = readdirSync('dist', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.d.ts'));
+    expect(declarations.length).toBeGreaterThan(20);
+    const code = (path: string) => readFileSync(join('dist', path), 'utf8').replace(/\/\*[^]*?\*\/|\/\/.*/g, '');
+    expect(declarations.filter((path) => /\bany\b/.test(code(path)))).toEqual([]);
+  });
+});
+
+// ------------------------------------------------------------------------------------------------------------------- constants
+
+test('constants are literals', () => {
+  expectTypeOf(ErrorCode.MAX_TIMERS).toEqualTypeOf<4>();
+  expectTypeOf(Priority.CRITICAL).toEqualTypeOf<3>();
+  expectTypeOf(RingRight.WRITE).toEqualTypeOf<2>();
+  expectTypeOf<ErrorCode>().toEqualTypeOf<0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18>();
+  expectTypeOf<WatcherTrigger>().toEqualTypeOf<0 | 1 | 2 | 3 | 4 | 5 | 6>();
+  expectTypeOf<Priority>().toEqualTypeOf<0 | 1 | 2 | 3>();
+  expectTypeOf<TimerState>().toEqualTypeOf<0 | 1 | 2 | 3 | 4 | 5>();
+  expectTypeOf<RingState>().toEqualTypeOf<0 | 1 | 2 | 3>();
+  expectTypeOf<RingRight>().toEqualTypeOf<1 | 2>();
+  expectTypeOf<CatchUp>().toEqualTypeOf<0 | 1 | 2>();
+  expectTypeOf<ErrorCodeName>().toEqualTypeOf<keyof typeof ErrorCode>();
+  expectTypeOf(DEFAULT_LIMITS).toEqualTypeOf<Readonly<Limits>>();
+  expectTypeOf<Limits[keyof Limits]>().toEqualTypeOf<number>();
+  // The table has it in capitals, for C.
+  expectTypeOf<Source['kind']>().toEqualTypeOf<Lowercase<keyof typeof SourceKind>>();
+});
+
+// ---------------------------------------------------------------------------------------------------------------------- engine
+
+type Parts = 'timers' | 'watchers' | 'rings' | 'tasks';
+type Calls = 'addProgram' | 'removeProgram' | 'setAccount' | 'getAccount' | 'updateAccounts' | 'invoke' | 'processSlot' | 'events';
+type Others = 'syscalls' | 'stats' | 'slot' | 'stateHash' | 'drain' | 'close' | typeof Symbol.dispose;
+
+test('the engine', () => {
+  type Engine = AsyncBpfEngine;
+  expectTypeOf<keyof Engine>().toEqualTypeOf<Parts | Calls | Others>();
+  expectTypeOf<ConstructorParameters<typeof AsyncBpfEngine>>().toEqualTypeOf<[options?: EngineOptions]>();
+  expectTypeOf<Pick<Engine, Parts>>().toEqualTypeOf<{
+    readonly timers: Timers;
+    readonly watchers: Watchers;
+    readonly rings: Rings;
+    readonly tasks: Tasks;
+  }>();
+  expectTypeOf<Engine['addProgram']>().toEqualTypeOf<(address: AddressLike, elf: Uint8Array) => void>();
+  expectTypeOf<Engine['removeProgram']>().toEqualTypeOf<(address: AddressLike) => void>();
+  expectTypeOf<Engine['setAccount']>().toEqualTypeOf<(address: AddressLike, account: AccountInit) => void>();
+  expectTypeOf<Engine['getAccount']>().toEqualTypeOf<(address: AddressLike) => AccountInfo | undefined>();
+  expectTypeOf<Engine['updateAccounts']>().toEqualTypeOf<(updates: Iterable<AccountUpdate>) => void>();
+  expectTypeOf<Engine['invoke']>().toEqualTypeOf<(options: CallbackOptions) => Outcome>();
+  expectTypeOf<Engine['processSlot']>().toEqualTypeOf<(slot: U64Like, options?: SlotOptions) => SlotReport>();
+  expectTypeOf<Engine['events']>().toEqualTypeOf<(options?: EventOptions) => AsyncIterableIterator<EngineEvent, undefined>>();
+  expectTypeOf<Engine['syscalls']>().toEqualTypeOf<(programId: AddressLike) => Syscalls>();
+  expectTypeOf<Engine['stats']>().toEqualTypeOf<() => Stats>();
+  expectTypeOf<Engine['slot']>().toEqualTypeOf<bigint>();
+  expectTypeOf<Engine['stateHash']>().toEqualTypeOf<() => string>();
+  expectTypeOf<Engine['drain' | 'close' | typeof Symbol.dispose]>().toEqualTypeOf<() => void>();
+  expectTypeOf<Engine>().toExtend<Disposable>();
+});
+
+test('its parts', () => {
+  expectTypeOf<Methods<Timers>>().toEqualTypeOf<{
+    create: (options: TimerOptions) => bigint;
+    createPeriodic: (options: PeriodicTimerOptions) => bigint;
+    cancel: (id: U64Like) => void;
+    get: (id: U64Like) => TimerInfo | undefined;
+    list: (programId: AddressLike) => TimerInfo[];
+  }>();
+  expectTypeOf<Methods<Watchers>>().toEqualTypeOf<{
+    create: (options: WatcherOptions) => bigint;
+    remove: (id: U64Like) => void;
+    pause: (id: U64Like) => void;
+    resume: (id: U64Like) => void;
+    setMinSlots: (id: U64Like, minSlotsBetweenTriggers: U64Like) => void;
+    get: (id: U64Like) => WatcherInfo | undefined;
+    list: (account: AddressLike) => WatcherInfo[];
+  }>();
+  expectTypeOf<Methods<Rings>>().toEqualTypeOf<{
+    create: (options: RingOptions) => bigint;
+    push: (id: U64Like, data: Uint8Array) => void;
+    pop: (id: U64Like) => Uint8Array | undefined;
+    peek: (id: U64Like) => Uint8Array | undefined;
+    drain: (id: U64Like, max?: number) => RingEntry[];
+    forEach: (id: U64Like, each: (entry: RingEntryView) => void, max?: number) => number;
+    get: (id: U64Like) => RingInfo | undefined;
+    setState: (id: U64Like, state: RingState) => void;
+    grant: (id: U64Like, programId: AddressLike, rights: number) => void;
+    destroy: (id: U64Like) => void;
+  }>();
+  expectTypeOf<Methods<Tasks>>().toEqualTypeOf<{ submit: (options: TaskOptions) => TaskHandle }>();
+  expectTypeOf<TaskHandle>().toEqualTypeOf<{ readonly id: bigint; readonly outcome: Promise<Outcome> }>();
+});
+
+/** A class without what TypeScript keeps about its private members. */
+type Methods<T> = { [Name in keyof T]: T[Name] };
+
+test('the calls of programs', () => {
+  type Create = (data: Bytes, computeBudget: U64Like) => bigint;
+  expectTypeOf<Methods<Syscalls>>().toEqualTypeOf<{
+    sol_timer_create: (triggerSlot: U64Like, ...callback: Parameters<Create>) => bigint;
+    sol_timer_create_periodic: (startSlot: U64Like, periodSlots: U64Like, ...callback: Parameters<Create>) => bigint;
+    sol_timer_cancel: (timerId: U64Like) => ErrorCode;
+    sol_watcher_create: (account: Pointer, triggerType: U64Like, ...callback: Parameters<Create>) => bigint;
+    sol_watcher_create_threshold: (
+      account: Pointer,
+      triggerType: U64Like,
+      offset: U64Like,
+      threshold: bigint | number,
+      ...callback: Parameters<Create>
+    ) => bigint;
+    sol_watcher_create_pattern: (account: Pointer, offset: U64Like, pattern: Bytes, ...callback: Parameters<Create>) => bigint;
+    sol_watcher_set_min_slots: (watcherId: U64Like, slots: U64Like) => ErrorCode;
+    sol_watcher_remove: (watcherId: U64Like) => ErrorCode;
+    sol_ring_buffer_create: (size: U64Like) => bigint;
+    sol_ring_buffer_push: (bufferId: U64Like, data: Bytes) => ErrorCode;
+    sol_ring_buffer_pop: (bufferId: U64Like, output: Bytes) => number;
+    sol_ring_buffer_peek: (bufferId: U64Like, output: Bytes) => number;
+    sol_ring_buffer_grant: (bufferId: U64Like, program: Pointer, rights: U64Like) => ErrorCode;
+    sol_ring_buffer_destroy: (bufferId: U64Like) => ErrorCode;
+    sol_task_schedule: (data: Bytes, computeBudget: U64Like, priority?: Priority, deadlineSlot?: U64Like) => bigint;
+    sol_get_slot: () => bigint;
+    sol_async_last_error: () => ErrorCode;
+  }>();
+  expectTypeOf<Bytes>().toEqualTypeOf<Uint8Array | null>();
+  expectTypeOf<Pointer>().toEqualTypeOf<AddressLike | null>();
+});
+
+// -------------------------------------------------------------------------------------------------------------------- arguments
+
+test('arguments', () => {
+  expectTypeOf<U64Like>().toEqualTypeOf<bigint | number>();
+  expectTypeOf<AddressLike>().toEqualTypeOf<string | Uint8Array | { toBytes(): Uint8Array }>();
+  expectTypeOf<AccountFlags>().toEqualTypeOf<{ isSigner?: boolean; isWritable?: boolean }>();
+  expectTypeOf<string>().toExtend<AccountMetaLike>();
+  expectTypeOf<{ address: string; isWritable: true }>().toExtend<AccountMetaLike>();
+  expectTypeOf<{ address: string; role: 3 }>().toExtend<AccountMetaLike>();
+  expectTypeOf<{ pubkey: { toBytes(): Uint8Array }; isSigner: boolean; isWritable: boolean }>().toExtend<AccountMetaLike>();
+  expectTypeOf<{ pubkey: number }>().not.toExtend<AccountMetaLike>();
+});
+
+test('options', () => {
+  type Account = { lamports: U64Like; data?: Uint8Array; owner?: AddressLike; executable?: boolean };
+  type Callback = { programId: AddressLike; data?: Uint8Array; accounts?: Iterable<AccountMetaLike>; computeBudget?: U64Like };
+  type Queue = { priority?: Priority; deadlineSlot?: U64Like };
+  expectTypeOf<Flat<EngineOptions>>().toEqualTypeOf<{
+    workers?: number;
+    startSlot?: U64Like;
+    startTimestamp?: bigint | number;
+    limits?: Partial<Limits>;
+    accounts?: Iterable<AccountInit & { address: AddressLike }>;
+  }>();
+  expectTypeOf<AccountInit>().toEqualTypeOf<Account>();
+  expectTypeOf<Flat<AccountUpdate>>().toEqualTypeOf<Flat<Account & { address: AddressLike; writeVersion?: U64Like }>>();
+  expectTypeOf<CallbackOptions>().toEqualTypeOf<Callback>();
+  expectTypeOf<Flat<TaskOptions>>().toEqualTypeOf<Flat<Callback & Queue>>();
+  expectTypeOf<Flat<TimerOptions>>().toEqualTypeOf<Flat<Callback & Queue & { triggerSlot: U64Like }>>();
+  expectTypeOf<Flat<PeriodicTimerOptions>>().toEqualTypeOf<
+    Flat<Callback & { startSlot: U64Like; periodSlots: U64Like; priority?: Priority; catchUp?: CatchUp; maxTicks?: U64Like }>
+  >();
+  expectTypeOf<Flat<WatcherOptions>>().toEqualTypeOf<
+    Flat<
+      Callback & {
+        account: AddressLike;
+        trigger: WatcherTrigger;
+        threshold?: bigint | number;
+        offset?: U64Like;
+        pattern?: Uint8Array;
+        priority?: Priority;
+        minSlotsBetweenTriggers?: U64Like;
+      }
+    >
+  >();
+  expectTypeOf<RingOptions>().toEqualTypeOf<{ programId: AddressLike; size?: U64Like; reader?: 'program' | 'host' }>();
+  expectTypeOf<SlotOptions>().toEqualTypeOf<{ unixTimestamp?: bigint | number }>();
+  expectTypeOf<EventOptions>().toEqualTypeOf<{ signal?: AbortSignal; capacity?: number }>();
+});
+
+/** Members in one object, whatever they were inherited from or joined of. */
+type Flat<T> = { [Name in keyof T]: T[Name] };
+
+// ---------------------------------------------------------------------------------------------------------------- what comes out
+
+test('accounts and ring buffers', () => {
+  expectTypeOf<Address>().toEqualTypeOf<string>();
+  expectTypeOf<AccountInfo>().toEqualTypeOf<{
+    address: Address;
+    lamports: bigint;
+    data: Uint8Array;
+    owner: Address;
+    executable: boolean;
+  }>();
+  expectTypeOf<AccountMetaInfo>().toEqualTypeOf<{ address: Address; isSigner: boolean; isWritable: boolean }>();
+  expectTypeOf<RingInfo>().toEqualTypeOf<{
+    id: bigint;
+    owner: Address;
+    capacity: bigint;
+    used: bigint;
+    entries: bigint;
+    state: RingState;
+    reader: 'program' | 'host';
+    nextSequence: bigint;
+  }>();
+  expectTypeOf<RingEntry>().toEqualTypeOf<{ sequence: bigint; slot: bigint; data: Uint8Array }>();
+  expectTypeOf<Flat<RingEntryView>>().toEqualTypeOf<Readonly<Flat<RingEntry & { bytes: Uint8Array; start: number; end: number }>>>();
+  expectTypeOf<Stats[keyof Stats]>().toEqualTypeOf<bigint>();
+});
+
+test('a timer is narrowed by its mode', () => {
+  expectTypeOf<TimerInfo['mode']>().toEqualTypeOf<'one-shot' | 'periodic' | 'deadline'>();
+  expectTypeOf<TimerInfo['periodSlots']>().toEqualTypeOf<bigint>();
+  expectTypeOf<TimerInfo['deadlineSlot']>().toEqualTypeOf<bigint | undefined>();
+  expectTypeOf<TimerInfo>().toExtend<
+    CallbackInfo & { id: bigint; triggerSlot: bigint; state: TimerState; executionCount: bigint; missedCount: bigint }
+  >();
+  expectTypeOf<CallbackInfo>().toEqualTypeOf<{
+    programId: Address;
+    data: Uint8Array;
+    accounts: AccountMetaInfo[];
+    computeBudget: bigint;
+    priority: Priority;
+  }>();
+  const look = (timer: TimerInfo) => {
+    if (timer.mode === 'deadline') expectTypeOf(timer.deadlineSlot).toEqualTypeOf<bigint>();
+    else expectTypeOf(timer.deadlineSlot).toEqualTypeOf<undefined>();
+    if (timer.mode === 'periodic') expectTypeOf(timer.periodSlots).toEqualTypeOf<bigint>();
+    else expectTypeOf(timer.periodSlots).toEqualTypeOf<0n>();
+  };
+  expect(look).toBeDefined();
+});
+
+test('a watcher is narrowed by its trigger', () => {
+  expectTypeOf<WatcherInfo['trigger']>().toEqualTypeOf<WatcherTrigger>();
+  expectTypeOf<WatcherInfo['threshold' | 'offset']>().toEqualTypeOf<bigint | undefined>();
+  expectTypeOf<WatcherInfo['pattern']>().toEqualTypeOf<Uint8Array | undefined>();
+  expectTypeOf<WatcherInfo>().toExtend<
+    CallbackInfo & {
+      id: bigint;
+      account: Address;
+      active: boolean;
+      triggerCount: bigint;
+      suppressedCount: bigint;
+      lastTriggerSlot?: bigint;
+      minSlotsBetweenTriggers: bigint;
+    }
+  >();
+  const look = (watcher: WatcherInfo) => {
+    if (watcher.trigger === WatcherTrigger.PATTERN_MATCH) {
+      expectTypeOf(watcher).toExtend<{ offset: bigint; pattern: Uint8Array; threshold?: undefined }>();
+    } else if (watcher.trigger === WatcherTrigger.THRESHOLD_ABOVE || watcher.trigger === WatcherTrigger.THRESHOLD_BELOW) {
+      expectTypeOf(watcher).toExtend<{ offset: bigint; threshold: bigint; pattern?: undefined }>();
+    } else {
+      expectTypeOf(watcher).toExtend<{ offset?: undefined; threshold?: undefined; pattern?: undefined }>();
+    }
+  };
+  expect(look).toBeDefined();
+});
+
+test('an outcome is narrowed by its status', () => {
+  expectTypeOf<Outcome['status']>().toEqualTypeOf<'committed' | 'failed' | 'expired'>();
+  expectTypeOf<Outcome['error']>().toEqualTypeOf<OutcomeError | undefined>();
+  expectTypeOf<Outcome>().toExtend<{
+    taskId: bigint;
+    programId: Address;
+    source: Source;
+    unitsConsumed: bigint;
+    logs: string[];
+    returnData?: Uint8Array;
+    stagedCodes: ErrorCode[];
+  }>();
+  expectTypeOf<Source['id']>().toEqualTypeOf<bigint>();
+  expectTypeOf<OutcomeError>().toEqualTypeOf<{
+    code: ErrorCode;
+    name: ErrorCodeName;
+    message: string;
+    reason: string;
+    customCode?: number;
+  }>();
+  const look = (outcome: Outcome) => {
+    if (outcome.status === 'failed') expectTypeOf(outcome.error).toEqualTypeOf<OutcomeError>();
+    else expectTypeOf(outcome.error).toEqualTypeOf<undefined>();
+  };
+  expect(look).toBeDefined();
+});
+
+test('an event is narrowed by its type, and that of an outcome by its status', () => {
+  expectTypeOf<EngineEvent>().toEqualTypeOf<OutcomeEvent | SlotEvent | GapEvent>();
+  expectTypeOf<EngineEvent['type']>().toEqualTypeOf<'outcome' | 'slot' | 'gap'>();
+  const look = (event: EngineEvent) => {
+    if (event.type === 'gap') expectTypeOf(event.missed).toEqualTypeOf<bigint>();
+    if (event.type === 'slot') expectTypeOf(event.stateHash).toEqualTypeOf<string>();
+    if (event.type === 'outcome') expectTypeOf(event.slot).toEqualTypeOf<bigint>();
+    if (event.type === 'outcome' && event.status === 'failed') expectTypeOf(event.error).toEqualTypeOf<OutcomeError>();
+    if (event.type === 'outcome' && event.status !== 'failed') expectTypeOf(event.error).toEqualTypeOf<undefined>();
+  };
+  expect(look).toBeDefined();
+});
+
+test('the report of a slot', () => {
+  expectTypeOf<SlotReport>().toEqualTypeOf<{
+    slot: bigint;
+    readonly outcomes: Outcome[];
+    timersFired: bigint;
+    watchersTriggered: bigint;
+    tasksQueued: bigint;
+    tasksPending: bigint;
+    unitsConsumed: bigint;
+    stateHash: string;
+  }>();
+});
+
+test('AsyncBpfError.is narrows to the code that it is asked for', () => {
+  expectTypeOf<AsyncBpfError>().toExtend<Error & { readonly code: ErrorCode; readonly codeName: ErrorCodeName }>();
+  const look = (error: unknown) => {
+    if (AsyncBpfError.is(error)) expectTypeOf(error.codeName).toEqualTypeOf<ErrorCodeName>();
+    if (AsyncBpfError.is(error, 'MAX_TIMERS')) {
+      expectTypeOf(error).toEqualTypeOf<AsyncBpfErrorOf<'MAX_TIMERS'>>();
+      expectTypeOf(error.code).toEqualTypeOf<4>();
+      expectTypeOf(error.codeName).toEqualTypeOf<'MAX_TIMERS'>();
+    }
+    // @ts-expect-error There is no such code.
+    AsyncBpfError.is(error, 'MAX_TIMER');
+  };
+  expect(look).toBeDefined();
+});
