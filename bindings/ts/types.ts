@@ -230,7 +230,11 @@ export interface DeadlineTimerInfo extends AnyTimerInfo {
 }
 
 /** A watcher as it is now. Narrow it by `trigger`. */
-export type WatcherInfo = ChangeWatcherInfo | ThresholdWatcherInfo | PatternWatcherInfo;
+export type WatcherInfo =
+  | ChangeWatcherInfo
+  | ThresholdWatcherInfo<(typeof WatcherTrigger)['THRESHOLD_ABOVE']>
+  | ThresholdWatcherInfo<(typeof WatcherTrigger)['THRESHOLD_BELOW']>
+  | PatternWatcherInfo;
 
 /** What every watcher has. */
 export interface AnyWatcherInfo extends CallbackInfo {
@@ -263,9 +267,11 @@ export interface ChangeWatcherInfo extends AnyWatcherInfo {
 }
 
 /** A watcher for a number that crosses a threshold. */
-export interface ThresholdWatcherInfo extends AnyWatcherInfo {
+export interface ThresholdWatcherInfo<
+  Trigger extends (typeof WatcherTrigger)['THRESHOLD_ABOVE' | 'THRESHOLD_BELOW'],
+> extends AnyWatcherInfo {
   /** When it fires. */
-  trigger: (typeof WatcherTrigger)['THRESHOLD_ABOVE' | 'THRESHOLD_BELOW'];
+  trigger: Trigger;
   /** What the signed 64-bit number at `offset` is compared with. */
   threshold: bigint;
   /** Bytes from the start of the data. */
