@@ -1,17 +1,20 @@
 /** Every public method used wrongly: what is thrown names the argument, the value and what is allowed, and nothing has changed. */
 
+import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
   AsyncBpfEngine,
   AsyncBpfError,
   DEFAULT_LIMITS,
   ErrorCode,
+  RingState,
   WatcherTrigger,
   type EngineOptions,
   type ErrorCodeName,
 } from '../dist/index.js';
 import { address } from './support/addresses.js';
 import { createEngine, prebuilt } from './support/engine.js';
+import { comesFrom, places } from './support/places.js';
 
 const PROGRAM = address('program');
 const NOBODY = address('nobody');
@@ -37,6 +40,9 @@ function furnish(engine: AsyncBpfEngine) {
 }
 type Scene = ReturnType<typeof furnish>;
 
+/** What was said by all that was refused. */
+const heard: string[] = [];
+
 /** What a method throws; that it throws an AsyncBpfError is checked, and that it changed nothing. */
 function refusal(scene: Scene, call: (scene: Scene) => unknown): AsyncBpfError {
   const before = [scene.engine.stateHash(), scene.engine.stats(), scene.engine.slot];
@@ -47,10 +53,20 @@ function refusal(scene: Scene, call: (scene: Scene) => unknown): AsyncBpfError {
     thrown = error;
   }
   expect(thrown).toBeInstanceOf(AsyncBpfError);
+  heard.push((thrown as AsyncBpfError).message);
   expect([scene.engine.stateHash(), scene.engine.stats(), scene.engine.slot]).toEqual(before);
   const error = thrown as AsyncBpfError;
   expect([error.name, ErrorCode[error.codeName]]).toEqual([error.codeName, error.code]);
   return error;
+}
+
+function messageOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return '';
 }
 
 type Misuse = [title: string, call: (scene: Scene) => unknown, message: RegExp, code?: ErrorCodeName];
@@ -124,6 +140,18 @@ const above = { ...watcher, trigger: WatcherTrigger.THRESHOLD_ABOVE, threshold: 
 const pattern = { ...watcher, trigger: WatcherTrigger.PATTERN_MATCH, pattern: Uint8Array.of(1) };
 const account = { lamports: 1 };
 
+/** The first instruction of a program that our tools have built. */
+const TEXT_OFFSET = 0xb8;
+
+/** A program with another length, or without an instruction. */
+function damaged(length: number | undefined, instruction?: number): Uint8Array {
+  const right = prebuilt('counter');
+  const elf = new Uint8Array(length ?? right.length);
+  elf.set(right.subarray(0, elf.length));
+  if (instruction !== undefined) elf.fill(0xff, instruction, instruction + 8);
+  return elf;
+}
+
 /** What timers, watchers, tasks and invocations have in common. */
 const callback = (method: string, maxData: number, maxAccounts: number, call: (scene: Scene, more: object) => unknown): Misuse[] => [
   [`${method}: options are missing`, (scene) => call(scene, wrong(undefined)), /^options is undefined, but must be an object/],
@@ -178,6 +206,28 @@ const MISUSES: Misuse[] = [
   // ---- engine
   ...each('addProgram', 'address', ADDRESSES, anAddress, ({ engine }, value) => engine.addProgram(value, prebuilt('counter'))),
   ...each('addProgram', 'elf', BYTES, aBytes, ({ engine }, value) => engine.addProgram(PROGRAM, value)),
+  ['addProgram: an empty file', ({ engine }) => engine.addProgram(PROGRAM, new Uint8Array(0)), /^elf is not usable: the file is empty/],
+  [
+    'addProgram: another file',
+    ({ engine }) => engine.addProgram(PROGRAM, new Uint8Array(99)),
+    /^elf .* ELF magic number; expected an sBPF/,
+  ],
+  [
+    'addProgram: a file too long',
+    ({ engine }) => engine.addProgram(PROGRAM, damaged(11_000_000)),
+    /^elf .* 11000000 bytes; expected at most \d+/,
+  ],
+  ['addProgram: half a file', ({ engine }) => engine.addProgram(PROGRAM, damaged(300)), /^elf .* damaged or not made for sBPF/],
+  [
+    'addProgram: an instruction that there is not',
+    ({ engine }) => engine.addProgram(PROGRAM, damaged(undefined, TEXT_OFFSET)),
+    /^elf .* does not pass the sBPF verifier: /,
+  ],
+  [
+    'addProgram: a call that there is not',
+    ({ engine }) => engine.addProgram(PROGRAM, prebuilt('unknown_syscall')),
+    /^elf .* calls an unknown syscall, 0x/,
+  ],
   ...each('removeProgram', 'address', ADDRESSES, anAddress, ({ engine }, value) => engine.removeProgram(value)),
   ['removeProgram: an unknown one', ({ engine }) => engine.removeProgram(NOBODY), /^no program is loaded at /, 'UNKNOWN_PROGRAM'],
   ...each('setAccount', 'address', ADDRESSES, anAddress, ({ engine }, value) => engine.setAccount(value, account)),
@@ -687,6 +737,7 @@ describe('the constructor', () => {
     ],
   ])('refuses %s', (_, options, message) => {
     expect(create(options)).toThrow(expect.objectContaining({ codeName: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }));
+    heard.push(messageOf(create(options)));
   });
 
   /** The hard range of each limit, from its documentation. */
@@ -721,6 +772,7 @@ describe('the constructor', () => {
     expect(create({ limits: { ...lowest, [key]: min } })).not.toThrow();
     expect(create({ limits: { ...others, ...(key === 'minRingBufferSize' && { defaultRingBufferSize: max }), [key]: max } })).not.toThrow();
     for (const value of [min - 1, max + 1].filter((number) => number >= 0)) {
+      heard.push(messageOf(create({ limits: { [key]: value } })));
       expect(create({ limits: { [key]: value } })).toThrow(`${key} is ${value}, but must be in [${min}, ${max}]`);
     }
   });
@@ -759,6 +811,70 @@ describe('limits', () => {
     expect(error.codeName).toBe(code);
     expect(error.message).toMatch(message);
     expect(error.message).toContain(PROGRAM);
+  });
+});
+
+describe('what is refused as things stand', () => {
+  test('a task, while the queue is full', () => {
+    const scene = furnish(createEngine({ program: 'conformance' }, { limits: { maxScheduledTasks: 1 } }));
+    scene.engine.tasks.submit({ programId: PROGRAM });
+    const { codeName, message } = refusal(scene, ({ engine }) => engine.tasks.submit({ programId: PROGRAM }));
+    expect([codeName, message]).toEqual(['QUEUE_FULL', expect.stringMatching(/holds 1 tasks \(limit maxScheduledTasks\); process slots/)]);
+  });
+
+  test('an entry, while the buffer is paused', () => {
+    const scene = setUp();
+    scene.engine.rings.setState(scene.ring, RingState.PAUSED);
+    const { codeName, message } = refusal(scene, ({ engine, ring }) => engine.rings.push(ring, Uint8Array.of(1)));
+    expect([codeName, message]).toEqual([
+      'BUFFER_NOT_ACTIVE',
+      expect.stringMatching(/^ring buffer \d+ is PAUSED; set its state to ACTIVE/),
+    ]);
+  });
+
+  test('a grant, when there are 64', () => {
+    const scene = setUp();
+    for (let n = 0; n < 64; n++) scene.engine.rings.grant(scene.ring, new Uint8Array(32).fill(n + 1), 1);
+    const { codeName, message } = refusal(scene, ({ engine, ring }) => engine.rings.grant(ring, A, 1));
+    expect([codeName, message]).toEqual([
+      'INVALID_ARGUMENT',
+      `program is ${A}, but must be one of at most 64 with a grant; revoke another one first`,
+    ]);
+  });
+
+  test('new work, after drain', () => {
+    const scene = setUp();
+    scene.engine.drain();
+    const { codeName, message } = refusal(scene, ({ engine }) => engine.timers.create(timer));
+    expect([codeName, message]).toEqual(['SHUTDOWN', expect.stringMatching(/^the engine is draining .*; create another engine$/)]);
+  });
+
+  test('a task that did not run, by close', async () => {
+    const { engine } = setUp();
+    const { id, outcome } = engine.tasks.submit({ programId: PROGRAM });
+    const waiting = outcome.catch((error: AsyncBpfError) => error);
+    engine.close();
+    const { codeName, message } = (await waiting) as AsyncBpfError;
+    heard.push(
+      message,
+      messageOf(() => engine.slot),
+    );
+    expect([codeName, message]).toEqual(['SHUTDOWN', `the engine was closed before task ${id} ran; close it after the slot that runs it`]);
+  });
+
+  test.runIf(process.platform === 'linux')('a listener, without memory for it', () => {
+    const script = `
+      const engine = new (require('./dist').AsyncBpfEngine)({ workers: 1 });
+      try {
+        for (;;) engine.events({ capacity: 2 ** 30 });
+      } catch (error) {
+        console.log(error.codeName + ': ' + error.message);
+      }
+      engine.close();`;
+    const limited = spawnSync('sh', ['-c', 'ulimit -v 4000000; exec "$0" -e "$1"', process.execPath, script], { encoding: 'utf8' });
+    const [codeName, message] = limited.stdout.trim().split(': ');
+    heard.push(message!);
+    expect([codeName, message]).toEqual(['INVALID_ARGUMENT', 'capacity is 1073741824, but must be as many bytes as there is memory for']);
   });
 });
 
@@ -865,6 +981,45 @@ describe('after close', () => {
     first.engine.close();
     expect(second.engine.processSlot(11).slot).toBe(11n);
   });
+});
+
+/** What no call of the host can meet, or not through the package. */
+const ELSEWHERE: Record<string, string[]> = {
+  'programs see its code': [
+    'the calls of one invocation may take … bytes of memory, arguments included; spread them over several',
+    'the next entry of ring buffer … has … bytes, but the output only …; pass a longer one',
+    'priority is …, but must be in [0, 3] (LOW, NORMAL, HIGH, CRITICAL)',
+    'trigger is …, but must be 0 (ANY_CHANGE), 1 (LAMPORT_CHANGE), 2 (DATA_CHANGE) or 3 (OWNER_CHANGE)',
+    'trigger is …, but must be 4 (THRESHOLD_ABOVE) or 5 (THRESHOLD_BELOW)',
+  ],
+  'TypeScript refuses it before, or never does it': [
+    'workers is …, but must be in [1, …]',
+    'limits is …, but must be one of …',
+    'deadlineSlot is …, but must be absent for a periodic timer',
+    'id is …, but must be a ring buffer without an outlet; read this one through its outlet, or remove that first',
+    'a slot is being processed; wait for it',
+    'slot must be from … to …, not …',
+  ],
+  'shared-ring.test.ts meets it': [
+    'capacity is …, but must be a power of two in […, …]',
+    'memory is …, but must be a SharedArrayBuffer of at least … bytes',
+    'memory is …, but must be a ring of version … and mode …',
+    'target is …, but must be at least as long as the next record, … bytes',
+    'record is …, but must be at most … bytes',
+    'the ring is closed; write to another',
+    'the ring is corrupt at position …: …; somebody else wrote to its memory',
+  ],
+};
+
+test('every place that refuses something was met', () => {
+  const unmet = places().filter((place) => !heard.some((message) => comesFrom(message, place)));
+  expect(unmet.map(({ message }) => message).sort()).toEqual(Object.values(ELSEWHERE).flat().sort());
+});
+
+test('every message says what is allowed, or what to do', () => {
+  // Of a file it says what is wrong with it.
+  const good = / must be |; |^elf is not usable: /;
+  expect(places().filter(({ message }) => !good.test(message))).toEqual([]);
 });
 
 describe('the tables are whole', () => {

@@ -337,7 +337,7 @@ export class RingWriter extends Side {
     const { numbers, words } = this;
     const length = record.length;
     if (length > this.maxLength) throw invalidArgument('record', record, `at most ${this.maxLength} bytes`);
-    if (this.#closed !== 0) throw new AsyncBpfError(ErrorCode.SHUTDOWN, 'the ring is closed');
+    if (this.#closed !== 0) throw new AsyncBpfError(ErrorCode.SHUTDOWN, 'the ring is closed; write to another');
     const needed = 1 + ((length + WORD_LEN - 1) >>> 3);
     const toEnd = words - (this.#at & (words - 1));
     const pad = needed <= toEnd ? 0 : toEnd;

@@ -88,7 +88,10 @@ class Submitted implements TaskHandle {
   }
 
   fail(): void {
-    this.#result = new AsyncBpfError(ErrorCode.SHUTDOWN, `the engine was closed before task ${this.id} ran`);
+    this.#result = new AsyncBpfError(
+      ErrorCode.SHUTDOWN,
+      `the engine was closed before task ${this.id} ran; close it after the slot that runs it`,
+    );
     this.#promise?.reject(this.#result);
   }
 }
