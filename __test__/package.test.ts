@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { load as parseYaml } from 'js-yaml';
 import { afterAll, describe, expect, test } from 'vitest';
 
 const root = process.cwd();
@@ -117,4 +118,38 @@ describe('where there is no addon for the machine, one message says', () => {
 
 test('the remedy works: a package without an addon takes that of a clone', () => {
   expect(run(requires(installed()), { ASYNC_BPF_PREBUILD: root })).toBe('loaded');
+});
+
+// ------------------------------------------------------------------------------------------------------------------- a release
+
+interface Workflow {
+  jobs: Record<string, { strategy?: { matrix: { include: { target: string }[] } }; steps: { run?: string; uses?: string }[] }>;
+}
+
+describe('the workflow of a release', () => {
+  const workflow = parseYaml(readFileSync('.github/workflows/release.yml', 'utf8')) as Workflow;
+  const jobs = Object.values(workflow.jobs);
+
+  test('builds for every target of the package', () => {
+    expect(workflow.jobs.build!.strategy!.matrix.include.map(({ target }) => target)).toEqual(manifest.napi.targets);
+  });
+
+  test('runs only scripts that the package has, and in each job something', () => {
+    for (const { steps } of jobs) {
+      expect(steps.every(({ run, uses }) => (run === undefined) !== (uses === undefined))).toBe(true);
+      const scripts = steps.flatMap(({ run = '' }) => [...run.matchAll(/npm run (\S+)/g)].map(([, script]) => script!));
+      expect(scripts).not.toEqual([]);
+      expect(scripts.filter((script) => !(script in manifest.scripts))).toEqual([]);
+    }
+  });
+});
+
+test('a build for a target that has no releases names those that have', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/build-release.mjs', 'riscv64gc-unknown-linux-gnu'], {
+    encoding: 'utf8',
+  });
+  expect([status, stderr]).toEqual([
+    1,
+    `there are no releases for riscv64gc-unknown-linux-gnu; there are for ${manifest.napi.targets.join(', ')}\n`,
+  ]);
 });

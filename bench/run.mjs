@@ -27,7 +27,12 @@ const NATIVE = [
   'allocator',
   'where',
 ];
-const OURS = { messages: () => import('./messages.mjs'), slots: () => import('./slots.mjs'), programs: () => import('./programs.mjs') };
+const OURS = {
+  messages: () => import('./messages.mjs'),
+  slots: () => import('./slots.mjs'),
+  programs: () => import('./programs.mjs'),
+  package: () => import('./package.mjs'),
+};
 const GROUPS = [...NATIVE, ...Object.keys(OURS)];
 const COUNTED = ['instructions', 'bytes', 'allocations'];
 

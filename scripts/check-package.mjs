@@ -89,8 +89,9 @@ function lookAtAddon(package_, triple) {
 function bareEnvironment() {
   const bin = join(temporary, 'bin');
   mkdirSync(bin);
-  symlinkSync(process.execPath, join(bin, basename(process.execPath)));
-  const env = { ...process.env, PATH: bin };
+  // Windows asks for rights to make links, and has nothing but Node in Node's folder.
+  if (process.platform !== 'win32') symlinkSync(process.execPath, join(bin, basename(process.execPath)));
+  const env = { ...process.env, PATH: process.platform === 'win32' ? dirname(process.execPath) : bin };
   for (const tool of ['cargo', 'rustc', 'cc', 'gcc', 'clang']) {
     if (spawnSync(tool, ['--version'], { env }).error?.code !== 'ENOENT') throw new Error(`${tool} is on the path`);
   }

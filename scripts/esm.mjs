@@ -1,7 +1,6 @@
 // What the compiler leaves to do: ES module entry points, wrappers over the CommonJS ones, so that both have the same classes; and files whose
 // sources are gone must not get into the package.
-import { createRequire } from 'node:module';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 
 const dist = new URL('../dist/', import.meta.url);
 const sources = new URL('../bindings/ts/', import.meta.url);
@@ -10,7 +9,9 @@ const ENTRIES = { index: '../index.js', 'testing/index': './index.js' };
 
 for (const [entry, types] of Object.entries(ENTRIES)) {
   const file = (ending) => new URL(entry + ending, dist);
-  const names = Object.keys(createRequire(import.meta.url)(file('.js').pathname)).sort();
+  // Read, not loaded: there may be no addon yet.
+  const code = readFileSync(file('.js'), 'utf8');
+  const names = [...new Set([...code.matchAll(/\bexports\.(\w+) = /g)].map(([, name]) => name))].sort();
   writeFileSync(file('.mjs'), `import cjs from './index.js';\nexport const { ${names.join(', ')} } = cjs;\n`);
   writeFileSync(file('.d.mts'), `export * from '${types}';\n`);
 }
