@@ -1000,6 +1000,11 @@ const ELSEWHERE: Record<string, string[]> = {
     'a slot is being processed; wait for it',
     'slot must be from … to …, not …',
   ],
+  'account-batch.test.ts meets it': [
+    'update.data is …, but must be at most … bytes, the dataLength of the batch',
+    'update.writeVersion is …, but must be …',
+    'the memory of the batch is …, but must be where it was; it was transferred, so create a new batch',
+  ],
   'shared-ring.test.ts meets it': [
     'capacity is …, but must be a power of two in […, …]',
     'memory is …, but must be a SharedArrayBuffer of at least … bytes',

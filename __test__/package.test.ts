@@ -21,11 +21,10 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest;
 
 /** What `tsc` and `scripts/esm.mjs` write: a file whose source is gone would be a leftover. */
 const BUILT = [
-  'dist/index.mjs',
-  'dist/index.d.mts',
+  ...['dist/index', 'dist/testing/index'].flatMap((entry) => [`${entry}.mjs`, `${entry}.d.mts`]),
   ...readdirSync('bindings/ts', { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
-    .flatMap((path) => ['.js', '.d.ts'].map((ending) => `dist/${path.replace(/\.ts$/, ending)}`)),
+    .filter((path) => /\.m?ts$/.test(path) && !path.endsWith('.d.ts'))
+    .flatMap((path) => ['$1js', 'd.$1ts'].map((ending) => `dist/${path.replace(/(m?)ts$/, ending)}`)),
 ];
 
 /** All else that may be in the package, and must be, but for addons: those are put there when a release is made. */

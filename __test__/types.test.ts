@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import type {
+  AccountBatch,
+  AccountBatchOptions,
   AccountFlags,
   AccountInfo,
   AccountInit,
@@ -66,56 +68,77 @@ import {
   WatcherTrigger,
 } from '../dist/index.js';
 import type { SourceKind } from '../dist/constants.js';
+import {
+  createWorld,
+  type AccountChange,
+  type AccountState,
+  type OutcomeSource,
+  type Outcomes,
+  type SlotOutcome,
+  type World,
+  type WorldOptions,
+} from '../dist/testing/index.js';
 
 // ------------------------------------------------------------------------------------------------------------- what there is
 
-const VALUES = [
-  'AsyncBpfEngine',
-  'AsyncBpfError',
-  'CatchUp',
-  'DEFAULT_LIMITS',
-  'ErrorCode',
-  'Priority',
-  'RingRight',
-  'RingState',
-  'TimerState',
-  'WatcherTrigger',
-];
-const TYPES = [
-  ...['AccountFlags', 'AccountInfo', 'AccountInit', 'AccountMetaInfo', 'AccountMetaLike', 'AccountUpdate', 'Address', 'AddressLike'],
-  ...[
-    'AnyTimerInfo',
-    'AnyWatcherInfo',
-    'AsyncBpfErrorOf',
-    'Bytes',
-    'CallbackInfo',
-    'CallbackOptions',
-    'ChangeWatcherInfo',
-    'DeadlineTimerInfo',
-  ],
-  ...['Ending', 'EngineEvent', 'EngineOptions', 'ErrorCodeName', 'EventOptions', 'GapEvent', 'Invocation', 'Limits', 'OneShotTimerInfo'],
-  ...['Outcome', 'OutcomeError', 'OutcomeEvent', 'PatternWatcherInfo', 'PeriodicTimerInfo', 'PeriodicTimerOptions', 'Pointer'],
-  ...['RingEntry', 'RingEntryView', 'RingInfo', 'RingOptions', 'Rings', 'SlotEvent', 'SlotOptions', 'SlotReport', 'Source', 'Stats'],
-  ...['Syscalls', 'TaskHandle', 'TaskOptions', 'Tasks', 'ThresholdWatcherInfo', 'TimerInfo', 'TimerOptions', 'Timers', 'Trace', 'U64Like'],
-  ...['WatcherInfo', 'WatcherOptions', 'Watchers'],
-];
+const ENTRIES: Record<string, { values: string[]; types: string[] }> = {
+  index: {
+    values: [
+      ...['AsyncBpfEngine', 'AsyncBpfError', 'CatchUp', 'DEFAULT_LIMITS', 'ErrorCode', 'Priority', 'RingRight', 'RingState', 'TimerState'],
+      'WatcherTrigger',
+    ],
+    types: [
+      ...['AccountBatch', 'AccountBatchOptions', 'AccountFlags', 'AccountInfo', 'AccountInit', 'AccountMetaInfo', 'AccountMetaLike'],
+      ...['AccountUpdate', 'Address', 'AddressLike', 'AnyTimerInfo', 'AnyWatcherInfo', 'AsyncBpfErrorOf', 'Bytes', 'CallbackInfo'],
+      ...['CallbackOptions', 'ChangeWatcherInfo', 'DeadlineTimerInfo', 'Ending', 'EngineEvent', 'EngineOptions', 'ErrorCodeName'],
+      ...['EventOptions', 'GapEvent', 'Invocation', 'Limits', 'OneShotTimerInfo', 'Outcome', 'OutcomeError', 'OutcomeEvent'],
+      ...['PatternWatcherInfo', 'PeriodicTimerInfo', 'PeriodicTimerOptions', 'Pointer', 'RingEntry', 'RingEntryView', 'RingInfo'],
+      ...['RingOptions', 'Rings', 'SlotEvent', 'SlotOptions', 'SlotReport', 'Source', 'Stats', 'Syscalls', 'TaskHandle', 'TaskOptions'],
+      ...['Tasks', 'ThresholdWatcherInfo', 'TimerInfo', 'TimerOptions', 'Timers', 'Trace', 'U64Like', 'WatcherInfo', 'WatcherOptions'],
+      'Watchers',
+    ],
+  },
+  'dist/testing/index': {
+    values: [
+      ...[
+        'SYSTEM_PROGRAM',
+        'TOKEN_2022_PROGRAM',
+        'TOKEN_PROGRAM',
+        'World',
+        'asyncBpfMatchers',
+        'createWorld',
+        'dataAccount',
+        'fromLiteSvm',
+      ],
+      ...['i64', 'mintAccount', 'namedAddress', 'namedAddresses', 'readI64', 'readMint', 'readTokenAccount', 'readU64', 'rentExemption'],
+      ...['systemAccount', 'toLiteSvm', 'tokenAccount', 'u64', 'writeI64', 'writeU64'],
+    ],
+    types: [
+      ...['AccountChange', 'AccountState', 'AsyncBpfMatchers', 'BalanceOptions', 'ClockOptions', 'ExpectedFailure', 'LiteSvmAccount'],
+      ...['LiteSvmFoundAccount', 'LiteSvmLike', 'LiteSvmMissingAccount', 'MatcherContext', 'MatcherResult', 'MintInfo', 'MintOptions'],
+      ...['OutcomeSource', 'Outcomes', 'ProgramSource', 'SlotOutcome', 'TestAddress', 'TestLamports', 'TokenAccountInfo'],
+      ...['TokenAccountOptions', 'TokenAccountState', 'WorldOptions'],
+    ],
+  },
+};
 
 describe('the declarations', () => {
-  test('have these names, and no others', () => {
-    const entry = join(process.cwd(), 'index.d.ts');
-    const program = ts.createProgram([entry], { module: ts.ModuleKind.Node20, types: [], noLib: true });
+  test.each(Object.entries(ENTRIES))('of %s have these names, and no others', (entry, { values, types }) => {
+    const path = join(process.cwd(), `${entry}.d.ts`);
+    const program = ts.createProgram([path], { module: ts.ModuleKind.Node20, types: [], noLib: true });
     const checker = program.getTypeChecker();
-    const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!);
-    expect(exported.map(({ name }) => name).sort()).toEqual([...VALUES, ...TYPES].sort());
+    const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(path)!)!);
+    expect(exported.map(({ name }) => name).sort()).toEqual([...values, ...types].sort());
   });
 
-  test('of values are there, in both module systems', async () => {
-    expect(Object.keys(await import('../dist/index.mjs' as string)).sort()).toEqual(VALUES);
-    expect(Object.keys(require('../dist/index.js')).sort()).toEqual(VALUES);
+  test.each(Object.entries(ENTRIES))('of %s name values that are there, in both module systems', async (entry, { values }) => {
+    const file = join(process.cwd(), 'dist', entry.replace('dist/', ''));
+    expect(Object.keys(require(`${file}.js`)).sort()).toEqual(values);
+    expect(Object.keys((await import(`${file}.mjs`)) as object).sort()).toEqual(values);
   });
 
   test('never say any', () => {
-    const declarations = readdirSync('dist', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.d.ts'));
+    const declarations = readdirSync('dist', { recursive: true, encoding: 'utf8' }).filter((path) => /\.d\.m?ts$/.test(path));
     expect(declarations.length).toBeGreaterThan(20);
     const code = (path: string) => readFileSync(join('dist', path), 'utf8').replace(/\/\*[^]*?\*\/|\/\/.*/g, '');
     expect(declarations.filter((path) => /\bany\b/.test(code(path)))).toEqual([]);
@@ -145,8 +168,8 @@ test('constants are literals', () => {
 // ---------------------------------------------------------------------------------------------------------------------- engine
 
 type Parts = 'timers' | 'watchers' | 'rings' | 'tasks';
-type Calls = 'addProgram' | 'removeProgram' | 'setAccount' | 'getAccount' | 'updateAccounts' | 'invoke' | 'processSlot' | 'events';
-type Others = 'syscalls' | 'stats' | 'slot' | 'stateHash' | 'drain' | 'close' | typeof Symbol.dispose;
+type Calls = 'addProgram' | 'removeProgram' | 'setAccount' | 'getAccount' | 'updateAccounts' | 'accountBatch' | 'invoke' | 'processSlot';
+type Others = 'events' | 'syscalls' | 'stats' | 'slot' | 'stateHash' | 'drain' | 'close' | typeof Symbol.dispose;
 
 test('the engine', () => {
   type Engine = AsyncBpfEngine;
@@ -163,6 +186,7 @@ test('the engine', () => {
   expectTypeOf<Engine['setAccount']>().toEqualTypeOf<(address: AddressLike, account: AccountInit) => void>();
   expectTypeOf<Engine['getAccount']>().toEqualTypeOf<(address: AddressLike) => AccountInfo | undefined>();
   expectTypeOf<Engine['updateAccounts']>().toEqualTypeOf<(updates: Iterable<AccountUpdate>) => void>();
+  expectTypeOf<Engine['accountBatch']>().toEqualTypeOf<(options: AccountBatchOptions) => AccountBatch>();
   expectTypeOf<Engine['invoke']>().toEqualTypeOf<(options: CallbackOptions) => Outcome>();
   expectTypeOf<Engine['processSlot']>().toEqualTypeOf<(slot: U64Like, options?: SlotOptions) => SlotReport>();
   expectTypeOf<Engine['events']>().toEqualTypeOf<(options?: EventOptions) => AsyncIterableIterator<EngineEvent, undefined>>();
@@ -205,6 +229,23 @@ test('its parts', () => {
   }>();
   expectTypeOf<Methods<Tasks>>().toEqualTypeOf<{ submit: (options: TaskOptions) => TaskHandle }>();
   expectTypeOf<TaskHandle>().toEqualTypeOf<{ readonly id: bigint; readonly outcome: Promise<Outcome> }>();
+});
+
+test('a batch of accounts', () => {
+  expectTypeOf<Methods<AccountBatch>>().toEqualTypeOf<{
+    readonly capacity: number;
+    readonly dataLength: number;
+    readonly addresses: Uint8Array;
+    readonly lamports: BigUint64Array;
+    readonly data: Uint8Array;
+    readonly dataLengths: Uint32Array;
+    readonly owners: Uint8Array;
+    readonly executable: Uint8Array;
+    readonly writeVersions: BigUint64Array | undefined;
+    set: (index: number, update: AccountUpdate) => void;
+    submit: (count?: number) => void;
+  }>();
+  expectTypeOf<AccountBatchOptions>().toEqualTypeOf<{ capacity: number; dataLength?: number; writeVersions?: boolean }>();
 });
 
 /** A class without what TypeScript keeps about its private members. */
@@ -260,6 +301,8 @@ test('options', () => {
   type Queue = { priority?: Priority; deadlineSlot?: U64Like };
   expectTypeOf<Flat<EngineOptions>>().toEqualTypeOf<{
     workers?: number;
+    logs?: boolean;
+    executor?: 'lean' | 'stock';
     startSlot?: U64Like;
     startTimestamp?: bigint | number;
     limits?: Partial<Limits>;
@@ -293,6 +336,31 @@ test('options', () => {
 
 /** Members in one object, whatever they were inherited from or joined of. */
 type Flat<T> = { [Name in keyof T]: T[Name] };
+
+// ---------------------------------------------------------------------------------------------------------------- the test kit
+
+test('the test kit', () => {
+  expectTypeOf(createWorld).toEqualTypeOf<(options?: WorldOptions) => World>();
+  expectTypeOf<Methods<World>>().toEqualTypeOf<{
+    readonly engine: AsyncBpfEngine;
+    readonly slot: bigint;
+    readonly reports: readonly SlotReport[];
+    readonly tracked: Address[];
+    advance: (slots?: U64Like) => SlotReport[];
+    advanceTo: (slot: U64Like) => SlotReport[];
+    advanceUntil: (condition: (report: SlotReport) => boolean, atMost?: U64Like) => SlotReport;
+    skipTo: (slot: U64Like, options?: SlotOptions) => SlotReport;
+    invoke: (options: CallbackOptions) => SlotOutcome;
+    outcomes: (of?: OutcomeSource) => Outcomes;
+    track: (...addresses: AddressLike[]) => void;
+    changes: (address: AddressLike) => AccountChange[];
+    forget: () => void;
+    close: () => void;
+    [Symbol.dispose]: () => void;
+  }>();
+  expectTypeOf<SlotOutcome>().toExtend<Outcome & { slot: bigint }>();
+  expectTypeOf<AccountChange>().toEqualTypeOf<{ slot: bigint; before: AccountState | undefined; after: AccountState | undefined }>();
+});
 
 // ---------------------------------------------------------------------------------------------------------------- what comes out
 
