@@ -82,7 +82,11 @@ function lookAtAddon(package_, triple) {
   const built = isReleased ? 'built for release' : 'built for development';
   console.log([path, megabytes(statSync(addon).size), built, glibc && `needs glibc ${glibc}`].filter(Boolean).join(', '));
   const most = isReleased ? RELEASE_GLIBC : DEVELOPMENT_GLIBC;
-  if (glibc && compareVersions(glibc, most) > 0) throw new Error(`an addon ${built} may need glibc ${most} at most`);
+  if (glibc && compareVersions(glibc, most) > 0) {
+    throw new Error(
+      `an addon ${built} may need glibc ${most} at most${isReleased ? '; build it with npm run build:release, or remove it' : ''}`,
+    );
+  }
 }
 
 /** That of somebody who has nothing but Node. */

@@ -10,7 +10,7 @@ import { Outcomes } from './outcomes.js';
 import { World } from './world.js';
 
 /**
- * How a program failed: the number that it returned; the name of an {@link ErrorCode}, or the runtime's name for the failure, such as
+ * How a program failed: the number that it returned; the {@link ErrorCodeName}, or the runtime's name for the failure, such as
  * `'MissingRequiredSignature'`; a pattern of the message; or some fields of the error.
  */
 export type ExpectedFailure = number | ErrorCodeName | (string & {}) | RegExp | Partial<OutcomeError>;

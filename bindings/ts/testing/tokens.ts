@@ -10,7 +10,7 @@ import { readU64, writeU64 } from './numbers.js';
 const MINT_LENGTH = 82;
 const TOKEN_ACCOUNT_LENGTH = 165;
 const ADDRESS_LENGTH = 32;
-const STATES = ['uninitialized', 'initialized', 'frozen'] as const;
+const STATES: readonly TokenAccountState[] = ['uninitialized', 'initialized', 'frozen'];
 /** In accounts of Token-2022 with extensions: what the byte after the longer of both layouts says. */
 const EXTENDED = { mint: 1, account: 2 };
 
@@ -45,7 +45,7 @@ export interface MintOptions extends BalanceOptions {
 }
 
 /** Whether tokens can be moved. */
-export type TokenAccountState = (typeof STATES)[number];
+export type TokenAccountState = 'uninitialized' | 'initialized' | 'frozen';
 
 /** What a token account says, with the names that `@solana-program/token` has for its fields. */
 export interface TokenAccountInfo {
