@@ -17,10 +17,22 @@ if (target.platform === 'linux' && spawnSync('cargo-zigbuild', ['--version']).st
   fail('cargo-zigbuild is not on the path; in a virtual environment of Python: pip install -r scripts/release-requirements.txt');
 }
 
-const output = join(root, 'target/addon', triple);
+// Of their own: with another linker, everything below it would be compiled anew by the next build for development.
+const compiled = join(root, 'target/releases');
+const output = join(compiled, triple, 'addon');
 const linking = target.platform === 'linux' ? ['--cross-compile'] : [];
 const versioned = target.libc === 'glibc' ? `${triple}.${RELEASE_GLIBC}` : triple;
-const paths = ['--manifest-path', 'bindings/Cargo.toml', '--output-dir', output, '--no-js', '--dts', 'addon.d.ts'];
+const paths = [
+  '--manifest-path',
+  'bindings/Cargo.toml',
+  '--target-dir',
+  compiled,
+  '--output-dir',
+  output,
+  '--no-js',
+  '--dts',
+  'addon.d.ts',
+];
 const napi = join(root, 'node_modules/@napi-rs/cli/dist/cli.js');
 const args = ['build', '--release', ...linking, '--target', versioned, ...paths, '--', '--locked'];
 if (spawnSync(process.execPath, [napi, ...args], { cwd: root, stdio: 'inherit' }).status !== 0) fail(`the build for ${triple} failed`);
