@@ -4,15 +4,13 @@ use crate::{
     callbacks, executor,
     measure::{Bench, Goal, peer},
     remote::{Remote, Round},
-    workload::Workload,
 };
-use async_bpf_svm::Executor;
 
 /// What the processes can be asked for: the executor alone, and the whole engine.
 pub const ROUNDS: &[crate::Named<fn() -> Round>] = &[("bare-tiny", bare), ("engine-tiny", engine)];
 
 fn bare() -> Round {
-    let mut bare = executor::bare(Workload::Tiny, Executor::Lean, false);
+    let mut bare = executor::tiny();
     Box::new(move || bare.rounds(64))
 }
 

@@ -40,7 +40,11 @@ pub fn bare(workload: Workload, executor: Executor, logs: bool) -> Bare {
     World::new(workload, CALLBACKS, SvmConfig { executor, logs, ..SvmConfig::default() }).bare()
 }
 
-/// For callgrind.
+/// For a process of its own, and for callgrind.
+pub fn tiny() -> Bare {
+    bare(Workload::Tiny, Executor::Lean, false)
+}
+
 pub fn count(times: u64) {
-    bare(Workload::Tiny, Executor::Lean, false).rounds(times as usize / CALLBACKS);
+    tiny().rounds(times as usize / CALLBACKS);
 }

@@ -1,6 +1,9 @@
-//! Instructions of the hot operations, counted by valgrind: the same on a busy machine as on a quiet one, so a goal here can be a gate.
+//! Instructions of the hot operations, counted by valgrind, and allocations: the same on a busy machine as on a quiet one, so a goal here can be a gate.
 
-use crate::measure::{Bench, Goal};
+use crate::{
+    callbacks, counting, executor,
+    measure::{Bench, Goal},
+};
 
 /// What the table calls it, what [`crate::OPERATIONS`] calls it, and the most instructions of one. Goals that are no round numbers are what was
 /// counted when the operation was written, and a tenth more.
@@ -21,12 +24,26 @@ const CALLBACKS: &[(&str, &str, f64)] = &[
     ("tiny, 1,000 callbacks a slot, 1 worker, a callback", "callback-engine", 36_700.0),
 ];
 
+/// Of the same callback, in both; nearly all are of the runtime's own.
+const MOST_ALLOCATIONS: f64 = 34.0;
+
 pub fn run(bench: &mut Bench) {
     for &(name, operation, most) in ROWS {
         bench.instructions(name, operation, 64_000, Goal::AtMost(most));
     }
     for &(name, operation, most) in CALLBACKS {
-        bench.instructions(name, operation, 4_000, Goal::AtMost(most));
+        bench.instructions(name, operation, 2_000, Goal::AtMost(most));
     }
+    let allocations = |run: &mut dyn FnMut()| {
+        run();
+        let before = counting::allocations();
+        run();
+        counting::allocations() - before
+    };
+    let (mut bare, mut slots) = (executor::tiny(), callbacks::tiny());
+    let of_bare = allocations(&mut || _ = bare.rounds(1)) as f64 / executor::CALLBACKS as f64;
+    let of_slot = allocations(&mut || slots.slot()) as f64 / callbacks::CALLBACKS as f64;
+    bench.number(CALLBACKS[0].0, "allocations", Goal::AtMost(MOST_ALLOCATIONS), of_bare);
+    bench.number(CALLBACKS[1].0, "allocations", Goal::AtMost(MOST_ALLOCATIONS), of_slot);
     bench.instructions("crossbeam ArrayQueue<Box<[u8]>>: push and pop of 32 B", "ring-boxes", 64_000, Goal::Report);
 }
