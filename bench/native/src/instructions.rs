@@ -24,7 +24,7 @@ const CALLBACKS: &[(&str, &str, f64)] = &[
     ("tiny, 1,000 callbacks a slot, 1 worker, a callback", "callback-engine", 36_700.0),
 ];
 
-/// Of the same callback, in both; nearly all are of the runtime's own.
+/// Of the same callback, in both.
 const MOST_ALLOCATIONS: f64 = 34.0;
 
 pub fn run(bench: &mut Bench) {
