@@ -636,6 +636,7 @@ const FAULTS = {
   ],
   'crates/svm/src/runtime/execute.rs': [
     ['stage-not-restarted', 'what is run again has called before', 'frame.stage.restart();', ''],
+    ['incinerator-pays-rent', 'the incinerator must be rent-exempt', '!incinerator::check_id(key) && !rent_allows', '!rent_allows'],
     ['fault-kept', 'what is run again names the fault of the first run', 'frame.fault = None;', ''],
     [
       'mention-flags-not-merged',

@@ -367,6 +367,17 @@ fn a_panic_in_a_syscall_is_an_outcome() {
 }
 
 #[test]
+fn a_panic_in_the_loader_is_an_outcome() {
+    let mut svm = svm();
+    svm.testing_panic_in_syscall("loader");
+    let script = Script::new().op(10).n(64).invoke(0, 0, 0, &Script::new().0).0;
+    let outcome = invoke(&mut svm, CONFORMANCE, &script, &[readonly(TWIN)]);
+    assert!(outcome.failure.unwrap().message.contains("the loader panicked"));
+    assert_eq!(svm.engine().stats().rings_active, 0);
+    assert_eq!(invoke(&mut svm, CONFORMANCE, &script, &[readonly(TWIN)]).status, Status::Committed);
+}
+
+#[test]
 fn the_last_slots_have_sysvars() {
     let mut svm = svm_with(1, |config| config.start_slot = u64::MAX - 2);
     for number in [u64::MAX - 1, u64::MAX] {

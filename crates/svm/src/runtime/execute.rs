@@ -130,6 +130,8 @@ impl Session<'_> {
             &environment.environments,
             &slot.cache,
         );
+        // An earlier program can have made a loader deploy something, whatever came of it then, which is no business of this one.
+        own.cache.drain_modified_entries();
         let budget = SVMTransactionExecutionBudget { compute_unit_limit: callback.compute_budget, ..environment.budget };
         let mut context = InvokeContext::new(&mut transaction, &mut own.cache, config, logs.clone(), budget, environment.cost);
         let executor = frame.executor;
@@ -143,8 +145,6 @@ impl Session<'_> {
             _ => context.process_instruction(&mut 0, &mut ExecuteTimings::default()),
         });
         let units_consumed = callback.compute_budget - context.get_remaining();
-        // A program can have made a loader deploy something, which is no business of the next invocation.
-        own.cache.drain_modified_entries();
         let logs = logs.map_or_else(Vec::new, |logs| std::mem::take(&mut logs.borrow_mut().messages));
         let result = match result {
             Ok(()) => changes(ExecutionRecord::from(transaction), load, &slot.rent),

@@ -44,7 +44,6 @@ pub(crate) fn process_instruction(context: &mut InvokeContext<'static, 'static>,
 
 fn invoke(context: &mut InvokeContext<'static, 'static>, executable: &Executable) -> Result<(), InstructionError> {
     let program = *context.transaction_context.get_current_instruction_context()?.get_program_key()?;
-    context.transaction_context.set_return_data(program, Vec::new())?;
     let logs = context.get_log_collector();
     stable_log::program_invoke(&logs, &program, context.get_stack_height());
     match noted(execute(context, executable)) {
@@ -127,7 +126,8 @@ fn map(
             MM_HEAP_START => heap_len,
             _ => return of_accounts(region, reserved, access, address, len),
         };
-        let end = (address - region.vm_addr).saturating_add(len);
+        // Nothing here may overflow: compiled code is below, which a panic cannot pass.
+        let end = address.saturating_sub(region.vm_addr).saturating_add(len);
         if end <= most {
             region.len = end.next_multiple_of(PAGE_LEN).min(most);
         }

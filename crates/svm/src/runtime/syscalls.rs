@@ -119,9 +119,16 @@ thread_local! {
     static PANIC_IN: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes the next call of a syscall on this thread panic.
+/// Makes the next call of a syscall, or of the loader by a CPI, on this thread panic.
 pub(crate) fn panic_in_next(name: &str) {
     PANIC_IN.set(Some(name.into()));
+}
+
+/// Panics if that was asked for.
+pub(crate) fn panic_if_wanted(name: &str) {
+    if PANIC_IN.with_borrow_mut(|wanted| wanted.take_if(|wanted| wanted == name)).is_some() {
+        panic!("a panic in {name} was asked for");
+    }
 }
 
 fn enter(
@@ -134,9 +141,7 @@ fn enter(
     // A panic must not reach the compiled code below this frame: it has no unwind information, and the process would abort.
     let caught = catch_unwind(AssertUnwindSafe(|| {
         frame::with(|frame| {
-            if PANIC_IN.with_borrow_mut(|wanted| wanted.take_if(|wanted| wanted == name)).is_some() {
-                panic!("a panic in {name} was asked for");
-            }
+            panic_if_wanted(name);
             let mut syscall = Syscall { context, frame };
             let (value, code) = match function(&mut syscall, args) {
                 Ok(value) => (value, ErrorCode::Success),
