@@ -187,7 +187,7 @@ export function execute(original: State, callback: Callback, sequence: bigint, c
     new Frame(transaction, callback.programId, callback.accounts, callback.data, task).run();
     for (const { address } of callback.accounts) {
       const after = state.accounts.get(address) ?? ABSENT;
-      checkRent(original.accounts.get(address) ?? ABSENT, after);
+      checkRent(address, original.accounts.get(address) ?? ABSENT, after);
       if (after.lamports === 0n && state.accounts.delete(address)) rule('callbacks.gone');
     }
     return end();
