@@ -4,7 +4,7 @@ import { getMintCodec, getTokenCodec, AccountState as SplState, type Mint, type 
 import { isAddress, none, some, type Address } from '@solana/kit';
 import fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import { AsyncBpfError, type AccountInit } from '../dist/index.js';
+import type { AccountInit } from '../dist/index.js';
 import {
   dataAccount,
   i64,
@@ -32,20 +32,11 @@ import {
 import { addressBytes } from './support/addresses.js';
 import { createEngine } from './support/engine.js';
 import * as spl from './support/spl.js';
+import { refusal } from './support/refusal.js';
 
 const [MINT, FROM, TO, OWNER, OTHER] = namedAddresses('mint', 'from', 'to', 'owner', 'other');
 /** For what TypeScript would not allow either. */
 const wrong = (value: unknown): never => value as never;
-
-function refusal(call: () => unknown): string {
-  try {
-    call();
-  } catch (error) {
-    if (AsyncBpfError.is(error, 'INVALID_ARGUMENT')) return error.message;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 describe('addresses', () => {
   test('a name gives the same address always, another name another, and kit takes it for its own', () => {

@@ -19,7 +19,7 @@ import {
 } from '@solana/kit';
 import { FailedTransactionMetadata, LiteSVM, type TransactionMetadata } from 'litesvm';
 import { describe, expect, expectTypeOf, onTestFinished, test } from 'vitest';
-import { AsyncBpfError, WatcherTrigger } from '../dist/index.js';
+import { WatcherTrigger } from '../dist/index.js';
 import {
   createWorld,
   dataAccount,
@@ -44,6 +44,7 @@ import {
 import '../dist/testing/vitest.mjs';
 import { prebuilt } from './support/engine.js';
 import { token as tokenInstructions } from './support/spl.js';
+import { refusal } from './support/refusal.js';
 
 const [MINT, VAULT, SAVINGS, PROGRAM, DATA, OTHER] = namedAddresses('mint', 'vault', 'savings', 'program', 'data', 'other');
 const CLOCK = 'SysvarC1ock11111111111111111111111111111111' as TestAddress;
@@ -98,16 +99,6 @@ function succeed(result: TransactionMetadata | FailedTransactionMetadata): void 
 }
 
 const signer = () => createKeyPairSignerFromPrivateKeyBytes(new Uint8Array(32).fill(7));
-
-function refusal(call: () => unknown): string {
-  try {
-    call();
-  } catch (error) {
-    if (AsyncBpfError.is(error, 'INVALID_ARGUMENT')) return error.message;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 test('a transaction changes an account, a watcher fires, and the next transaction sees what it did', async () => {
   const { world, engine, svm } = setUp();

@@ -15,6 +15,7 @@ import {
 import '../dist/testing/vitest.mjs';
 import { say, script } from './support/conformance.js';
 import { prebuilt } from './support/engine.js';
+import { refusal } from './support/refusal.js';
 
 const [COUNTING, SCRIPTED, COUNTER, WALLET] = namedAddresses('count', 'scripted', 'counter', 'wallet');
 const counting = { programId: COUNTING, accounts: [{ address: COUNTER, isWritable: true }] };
@@ -42,16 +43,6 @@ function failure(call: () => unknown): string {
     return (error as Error).message.replace(/[\d,]+ units/g, 'n units').replace(/consumed \d+ of \d+/g, 'consumed n of n');
   }
   throw new Error('the expectation was met');
-}
-
-function refusal(call: () => unknown): string {
-  try {
-    call();
-  } catch (error) {
-    if (AsyncBpfError.is(error, 'INVALID_ARGUMENT')) return error.message;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 /** What a matcher refuses, it refuses with `.not` as well. */

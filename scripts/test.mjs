@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 
 const args = process.argv.slice(2);
 if (args.length === 0) {
-  // The release profile shares what was compiled for the addon.
+  // Without optimisation the runtime is too slow for what the tests run in it.
   run('cargo', 'test', '--workspace', '--release', '--locked', '--quiet');
   run('npx', 'tsc', '-p', '__test__/tsconfig.json');
 }
