@@ -9,10 +9,10 @@ mod runtime;
 pub use async_bpf_engine::*;
 #[doc(hidden)]
 pub use parallel::{Moment, Observer};
-pub use runtime::{Executor, LoadError};
+pub use runtime::{AccountChange, AccountView, CpiRequest, Executor, HostPrograms, Invocation, LoadError, Stopped};
 
 use parallel::{Run, View, Window, Workers};
-use runtime::{Runtime, SlotEnvironment};
+use runtime::{NoHost, Runtime, SlotEnvironment};
 
 /// What an [`Svm`] is created with.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct Svm {
     slot: SlotEnvironment,
     workers: Workers,
     window: Window,
+    /// Of the slot that is under way.
+    progress: Option<Progress>,
     /// For tests.
     observer: Option<Observer>,
 }
@@ -79,7 +81,8 @@ impl Svm {
         }
         engine.seal_genesis();
         let slot = runtime.slot_environment(engine.slot(), engine.unix_timestamp());
-        Ok(Svm { engine, runtime, slot, workers: Workers::new(config.workers), window: Window::default(), observer: None })
+        let workers = Workers::new(config.workers);
+        Ok(Svm { engine, runtime, slot, workers, window: Window::default(), progress: None, observer: None })
     }
 
     /// The engine, to look at.
@@ -100,6 +103,23 @@ impl Svm {
         let program = self.runtime.load(elf)?;
         self.engine.add_program(address, program.code_hash(), runtime::program_accounts(address, elf))?;
         self.runtime.insert(address, program);
+        Ok(())
+    }
+
+    /// Puts a program in place that is a function of the host, or replaces it. `version` says which function it is, as the contents of a
+    /// file do: engines are only equal when it is.
+    ///
+    /// Such programs run at their turn, on the thread that has the host: see [`Svm::process_slot_in`].
+    pub fn add_host_program(&mut self, address: Address, version: &str) -> Result<(), Error> {
+        if runtime::is_reserved(&address) {
+            return Err(reserved(address));
+        }
+        let accounts = runtime::host_program_accounts(address, version)?;
+        if self.engine.is_program(&address) {
+            self.engine.remove_program(address)?;
+        }
+        self.engine.add_program(address, runtime::host_program_hash(version), accounts)?;
+        self.runtime.insert_host_program(address);
         Ok(())
     }
 
@@ -143,29 +163,69 @@ impl Svm {
         self.engine.update_accounts(updates)
     }
 
-    /// Processes one slot.
+    /// Processes one slot. Programs that are functions of the host fail.
     pub fn process_slot(&mut self, input: SlotInput) -> Result<SlotReport, Error> {
-        let mut progress = self.engine.step_with(input, &self.workers)?;
+        self.process_slot_in(input, &NoHost)
+    }
+
+    /// Processes one slot on the thread of the host.
+    pub fn process_slot_in(&mut self, input: SlotInput, host: &dyn HostPrograms) -> Result<SlotReport, Error> {
+        self.begin_slot(input)?;
+        Ok(self.go_on(Some(host)).expect("the host is here"))
+    }
+
+    /// Begins a slot, which [`Svm::continue_slot`] processes: on any thread, while that of the host does something else.
+    pub fn begin_slot(&mut self, input: SlotInput) -> Result<(), Error> {
+        self.progress = Some(self.engine.step_with(input, &self.workers)?);
         self.window.begin_slot();
+        Ok(())
+    }
+
+    /// Processes the slot that was begun. `None` when it has come to where [`Svm::run_in_host`] has something to do first.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn continue_slot(&mut self) -> Option<SlotReport> {
+        self.go_on(None)
+    }
+
+    /// Does no more of the slot than what takes the host, and has to come next.
+    pub fn run_in_host(&mut self, host: &dyn HostPrograms) {
+        self.enter_slot();
+        let run = Run { runtime: &self.runtime, slot: &self.slot, observer: self.observer.as_ref() };
+        self.window.process_in_host(&mut self.engine, run, host);
+    }
+
+    fn go_on(&mut self, host: Option<&dyn HostPrograms>) -> Option<SlotReport> {
         loop {
-            match progress {
-                Progress::Report(report) => return Ok(report),
+            match self.progress.take().expect("a slot was begun") {
+                Progress::Report(report) => return Some(report),
                 Progress::Batch => {
                     self.enter_slot();
                     let run = Run { runtime: &self.runtime, slot: &self.slot, observer: self.observer.as_ref() };
-                    self.window.process(&mut self.engine, &self.workers, run);
-                    progress = self.engine.advance();
+                    let done = self.window.process(&mut self.engine, &self.workers, run, host);
+                    self.progress = Some(if done { self.engine.advance() } else { Progress::Batch });
+                    if !done {
+                        return None;
+                    }
                 }
             }
         }
     }
 
-    /// Runs one instruction now, as the host.
+    /// Runs one instruction now, as the host. Programs that are functions of the host fail.
     pub fn invoke(&mut self, callback: Callback) -> Result<Outcome, Error> {
+        self.invoke_in(callback, &NoHost)
+    }
+
+    /// Runs one instruction now, on the thread of the host.
+    pub fn invoke_in(&mut self, callback: Callback, host: &dyn HostPrograms) -> Result<Outcome, Error> {
         let task = self.engine.begin_invoke(callback)?;
         self.enter_slot();
-        let execution = self.runtime.session().execute(View::of(&self.engine), &self.slot, &task, self.engine.invoke_stage(&task));
-        Ok(self.engine.commit_invoke(&task, execution))
+        let stage = self.engine.invoke_stage(&task);
+        let execution = self.runtime.session().execute(View::of(&self.engine), &self.slot, &task, stage, Some(host));
+        Ok(self.engine.commit_invoke(&task, execution.expect("the host is here")))
     }
 
     /// Runs tasks of the engine's batch, one after the other, and commits nothing: to measure what that takes by itself.
@@ -175,7 +235,7 @@ impl Svm {
         let mut session = self.runtime.session();
         for index in indices {
             let task = self.engine.batch().task(index);
-            then(session.execute(View::of(&self.engine), &self.slot, task, self.engine.stage(index)));
+            session.execute(View::of(&self.engine), &self.slot, task, self.engine.stage(index), None).map(&mut then);
         }
     }
 

@@ -6,8 +6,8 @@
 
 use super::{graph::Graph, pace::Pace, workers::Workers};
 use crate::{
-    Account, Address, Engine, Execution, Task,
-    runtime::{Runtime, Session, SlotEnvironment},
+    Account, Address, Changes, Engine, Execution, Task,
+    runtime::{HostPrograms, Runtime, Session, SlotEnvironment},
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -60,10 +60,14 @@ impl Run<'_> {
         }
     }
 
-    fn in_turn(&self, engine: &Engine, session: &mut Session<'_>) -> Execution {
+    /// Runs the first task of the batch, unless that takes the host and it is not here.
+    fn in_turn(&self, engine: &Engine, session: &mut Session<'_>, host: Option<&dyn HostPrograms>) -> Option<Execution> {
         let task = engine.batch().task(0);
+        if host.is_none() && self.runtime.is_host_program(&task.callback.program) {
+            return None;
+        }
         self.observe(Moment::BeginsInTurn, task);
-        session.execute(View::of(engine), self.slot, task, engine.stage(0))
+        session.execute(View::of(engine), self.slot, task, engine.stage(0), host)
     }
 }
 
@@ -129,8 +133,13 @@ struct Queue {
 pub(crate) struct Window {
     pace: Pace,
     graph: Graph,
-    /// Tasks that are committed before more are handed out.
+    /// Tasks that are committed before more are handed out; the next of them, unless there is no window at hand.
     len: usize,
+    next: Option<usize>,
+    /// What the next one would have changed, if it has run ahead for nothing.
+    first: Option<Changes>,
+    /// Tasks of the batch when the window began.
+    batch_len: usize,
     /// Those before it have been looked at.
     cursor: Alone<AtomicUsize>,
     /// Of the tasks that ran ahead. There are as many as the longest window had.
@@ -151,37 +160,68 @@ pub(crate) struct Window {
 impl Window {
     pub fn begin_slot(&mut self) {
         self.pace.begin_slot();
+        self.next = None;
     }
 
-    /// Runs and commits the first tasks of the batch.
-    pub fn process(&mut self, engine: &mut Engine, workers: &Workers, run: Run<'_>) {
-        let tasks = engine.batch().len();
-        self.run_ahead(engine, workers, run);
+    /// Runs and commits the first tasks of the batch. False when the next one takes a function of the host and there is no `host`: goes on
+    /// from there when it is called again.
+    pub fn process(&mut self, engine: &mut Engine, workers: &Workers, run: Run<'_>, host: Option<&dyn HostPrograms>) -> bool {
+        if self.next.is_none() {
+            self.batch_len = engine.batch().len();
+            self.run_ahead(engine, workers, run);
+        }
         let mut session = run.runtime.session();
-        for index in 0..self.len {
-            let execution = self.take(index);
-            if tasks - engine.batch().len() > index {
-                // An earlier task has cancelled it: it leaves everything as it is.
-                if let Some(execution) = execution {
-                    self.compare(index, engine, &execution.result.unwrap_or_default().accounts, &[]);
-                }
-                continue;
+        for index in self.next.take().unwrap_or(0)..self.len {
+            if !self.commit(index, engine, run, &mut session, host) {
+                self.next = Some(index);
+                return false;
             }
-            let first = match execution {
-                Some(execution) if !self.stale[index] => match engine.commit(execution) {
-                    Ok(()) => continue,
-                    Err(changes) => Some(changes),
-                },
-                other => other.map(|execution| execution.result.unwrap_or_default()),
-            };
-            let execution = run.in_turn(engine, &mut session);
-            if let Some(first) = first {
-                self.pace.spoiled(engine.batch().iter().take(self.len - index));
-                self.compare(index, engine, &first.accounts, changes(&execution));
-            }
-            assert!(engine.commit(execution).is_ok(), "nothing came between");
         }
         self.pace.end_window(workers.count());
+        true
+    }
+
+    /// Runs and commits the task that takes the host, and those right behind it that do.
+    pub fn process_in_host(&mut self, engine: &mut Engine, run: Run<'_>, host: &dyn HostPrograms) {
+        let mut session = run.runtime.session();
+        while let Some(index) = self.next.filter(|index| *index < self.len) {
+            self.commit(index, engine, run, &mut session, Some(host));
+            self.next = Some(index + 1);
+            let takes_host = |task: &Task| run.runtime.is_host_program(&task.callback.program);
+            if !engine.batch().iter().next().is_some_and(takes_host) {
+                break;
+            }
+        }
+    }
+
+    /// Commits a task of the window, all before it are; false when that takes the host.
+    fn commit(&mut self, index: usize, engine: &mut Engine, run: Run<'_>, session: &mut Session<'_>, host: Option<&dyn HostPrograms>) -> bool {
+        let execution = self.take(index);
+        if self.batch_len - engine.batch().len() > index {
+            // An earlier task has cancelled it: it leaves everything as it is.
+            if let Some(execution) = execution {
+                self.compare(index, engine, &execution.result.unwrap_or_default().accounts, &[]);
+            }
+            return true;
+        }
+        let first = match execution {
+            Some(execution) if !self.stale[index] => match engine.commit(execution) {
+                Ok(()) => return true,
+                Err(changes) => Some(changes),
+            },
+            Some(execution) => Some(execution.result.unwrap_or_default()),
+            None => self.first.take(),
+        };
+        let Some(execution) = run.in_turn(engine, session, host) else {
+            self.first = first;
+            return false;
+        };
+        if let Some(first) = first {
+            self.pace.spoiled(engine.batch().iter().take(self.len - index));
+            self.compare(index, engine, &first.accounts, changes(&execution));
+        }
+        assert!(engine.commit(execution).is_ok(), "nothing came between");
+        true
     }
 
     fn take(&mut self, index: usize) -> Option<Execution> {
@@ -202,7 +242,8 @@ impl Window {
             if mentions > MAX_MENTIONS {
                 break;
             }
-            self.graph.push(&task.callback.accounts, self.pace.is_deferred(&task.callback.program));
+            let program = &task.callback.program;
+            self.graph.push(&task.callback.accounts, self.pace.is_deferred(program) || run.runtime.is_host_program(program));
         }
         self.len = self.graph.len();
         if self.executions.len() < self.len {
@@ -373,7 +414,8 @@ impl Ahead<'_> {
         let task = engine.batch().task(index);
         run.observe(Moment::BeginsAhead, task);
         let view = View { engine, ahead: Some((window, index, task)) };
-        let execution = session.execute(view, run.slot, task, engine.stage(index));
+        // One that takes a function of the host does not come to its end here, either.
+        let execution = session.execute(view, run.slot, task, engine.stage(index), None)?;
         run.observe(Moment::EndsAhead, task);
         let weight = window.weight(engine, index, task, &execution);
         if weight >= MIN_COUNTED {

@@ -1,6 +1,6 @@
 //! Accounts in the engine's form and in Agave's, and the accounts that stand for programs.
 
-use crate::{Account, Address};
+use crate::{Account, Address, Error};
 use solana_account::{AccountSharedData, ReadableAccount};
 use solana_pubkey::Pubkey;
 use solana_rent::Rent;
@@ -29,6 +29,9 @@ pub(crate) fn from_shared(account: &AccountSharedData) -> Option<Account> {
         executable: account.executable(),
     })
 }
+
+/// What says which function of the host a program is.
+const MAX_VERSION_LEN: usize = 128;
 
 const SYSVARS: [Pubkey; 7] = [
     sysvar::clock::ID,
@@ -90,4 +93,19 @@ pub(crate) fn program_accounts(program: Address, elf: &[u8]) -> Vec<(Address, Ac
     let pointer = [&2u32.to_le_bytes()[..], &programdata.0].concat();
     let contents = [&3u32.to_le_bytes()[..], &0u64.to_le_bytes(), &[0; 33], elf].concat();
     vec![(program, account(pointer, true)), (programdata, account(contents, false))]
+}
+
+/// The account of a program that is a function of the host, as built-in programs have one: its data says which it is.
+pub(crate) fn host_program_accounts(program: Address, version: &str) -> Result<Vec<(Address, Account)>, Error> {
+    if version.len() > MAX_VERSION_LEN {
+        let expected = format!("at most {MAX_VERSION_LEN} bytes long");
+        return Err(Error::InvalidArgument { argument: "version", value: format!("{} bytes long", version.len()), expected });
+    }
+    let data = Arc::new(version.as_bytes().to_vec());
+    Ok(vec![(program, Account { lamports: 1, data, owner: address(&native_loader::ID), executable: true })])
+}
+
+/// Names the function, and differs from the hash of any file.
+pub(crate) fn host_program_hash(version: &str) -> [u8; 32] {
+    solana_blake3_hasher::hashv(&[b"a function of the host: ", version.as_bytes()]).to_bytes()
 }

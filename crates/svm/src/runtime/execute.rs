@@ -1,7 +1,7 @@
 //! One invocation: from a task to what it would change.
 
 use super::{
-    Executor, Session,
+    Executor, HostPrograms, Session,
     accounts::{address, from_shared, pubkey, to_shared},
     frame::{self, Frame},
     lean,
@@ -43,30 +43,44 @@ struct NoStake;
 impl InvokeContextCallback for NoStake {}
 
 impl Session<'_> {
-    /// Runs a task against the accounts as it sees them. Nothing is changed; what it would change is returned.
-    pub fn execute(&mut self, view: View<'_>, slot: &SlotEnvironment, task: &Task, stage: Stage<'_>) -> Execution {
-        let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor: self.runtime.executor, repeat: false, fault: None };
+    /// Runs a task against the accounts as it sees them. Nothing is changed; what it would change is returned. `None` when that takes a
+    /// function of the host, and there is no `host` to call it.
+    pub fn execute(
+        &mut self,
+        view: View<'_>,
+        slot: &SlotEnvironment,
+        task: &Task,
+        stage: Stage<'_>,
+        host: Option<&dyn HostPrograms>,
+    ) -> Option<Execution> {
+        let executor = self.runtime.executor;
+        let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor, repeat: false, host: None, needs_host: false, fault: None };
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let ran = self.run(view, slot, task, &mut frame);
-            if !frame.repeat {
-                return ran;
+            // What may have to be repeated has no host.
+            if !self.runtime.is_host_program(&task.callback.program) {
+                let ran = self.run(view, slot, task, &mut frame);
+                if !frame.repeat && !frame.needs_host {
+                    return Some(ran);
+                }
+                frame.fault = None;
+                frame.last_errors.clear();
+                frame.stage.restart();
             }
-            frame.executor = Executor::Stock;
-            frame.fault = None;
-            frame.last_errors.clear();
-            frame.stage.restart();
-            self.run(view, slot, task, &mut frame)
+            (frame.executor, frame.host, frame.needs_host) = (Executor::Stock, host, false);
+            let ran = self.run(view, slot, task, &mut frame);
+            (!frame.needs_host).then_some(ran)
         }));
         clear_mmx();
         let (units_consumed, logs, result, staged) = match ran {
-            Ok((units_consumed, logs, result)) => (units_consumed, logs, result, frame.stage.finish()),
+            Ok(Some((units_consumed, logs, result))) => (units_consumed, logs, result, frame.stage.finish()),
+            Ok(None) => return None,
             Err(_) => {
                 let failure = failure("RuntimePanicked", "the runtime panicked; this is a defect of async-bpf or Agave", None);
                 // The stage may be half way through a call.
                 (task.callback.compute_budget, Vec::new(), Err(failure), Staged::default())
             }
         };
-        Execution { task_id: task.id, units_consumed, logs, result, staged }
+        Some(Execution { task_id: task.id, units_consumed, logs, result, staged })
     }
 
     fn run(&mut self, view: View<'_>, slot: &SlotEnvironment, task: &Task, frame: &mut Frame<'_>) -> (u64, Vec<String>, Result<Changes, Failure>) {

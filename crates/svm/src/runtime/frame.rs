@@ -3,7 +3,7 @@
 //! The runtime hands a syscall nothing of ours. But the virtual machine, its syscalls and every CPI below them run on the
 //! thread that started the invocation, so a thread-local pointer to a [`Frame`] is set around it.
 
-use super::Executor;
+use super::{Executor, HostPrograms};
 use crate::{ErrorCode, Stage, Task};
 use std::{cell::Cell, collections::BTreeMap, ptr};
 
@@ -21,6 +21,10 @@ pub(crate) struct Frame<'a> {
     pub executor: Executor,
     /// The lean path cannot tell what the stock path would say.
     pub repeat: bool,
+    /// What calls functions of the host, if they may be called now.
+    pub host: Option<&'a dyn HostPrograms>,
+    /// One would have to be called, and may not.
+    pub needs_host: bool,
     /// What made the innermost program fail to complete.
     pub fault: Option<String>,
 }
@@ -52,4 +56,15 @@ pub(crate) fn with<T>(f: impl FnOnce(&mut Frame<'_>) -> T) -> Option<T> {
     // resets the pointer before that. It is thread-local and was taken out above, so this is the only reference. The lifetimes
     // inside the frame are made up here, but `f` must accept any, so it cannot let them escape.
     Some(f(unsafe { &mut *pointer.cast::<Frame<'_>>() }))
+}
+
+/// Gives the current frame's host to `f`, which may use [`with`]; `None` when there is none.
+pub(crate) fn with_host<T>(f: impl FnOnce(&dyn HostPrograms) -> T) -> Option<T> {
+    let pointer = CURRENT.get();
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: as in `with`, the frame is there; and no reference to it exists, for while one does the pointer is taken out. What is
+    // copied out of it stays borrowed until `scope` returns.
+    unsafe { (*pointer.cast::<Frame<'_>>()).host }.map(f)
 }

@@ -6,6 +6,7 @@
 //! - [`accounts`]: accounts in both forms, and the accounts that stand for programs
 //! - [`execute`]: one invocation, by the executor that was chosen, in a [`session`] of the thread that runs it
 //! - [`entrypoint`]: the loader, which is what runs programs in a CPI too; [`lean`]: its fast path, and [`memory`], which that one uses
+//! - [`host`]: programs that are functions of the host
 //! - [`syscalls`]: what programs call, and [`frame`], through which a syscall finds its invocation
 
 mod accounts;
@@ -13,6 +14,7 @@ mod entrypoint;
 mod environment;
 mod execute;
 mod frame;
+mod host;
 mod lean;
 mod loader;
 mod memory;
@@ -20,7 +22,9 @@ mod session;
 mod syscalls;
 mod sysvars;
 
-pub(crate) use accounts::{builtin_accounts, invocable_builtins, is_reserved, program_accounts};
+pub(crate) use accounts::{builtin_accounts, host_program_accounts, host_program_hash, invocable_builtins, is_reserved, program_accounts};
+pub(crate) use host::NoHost;
+pub use host::{AccountChange, AccountView, CpiRequest, HostPrograms, Invocation, Stopped};
 pub use loader::LoadError;
 pub(crate) use session::Session;
 pub(crate) use sysvars::SlotEnvironment;
@@ -31,10 +35,11 @@ use loader::Program;
 use solana_program_runtime::{
     invoke_context::Executable,
     program_cache_entry::{ProgramCacheEntry, ProgramCacheEntryType},
+    solana_sbpf::program::BuiltinFunctionDefinition,
 };
 use solana_pubkey::Pubkey;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 use sysvars::Sysvars;
@@ -57,6 +62,8 @@ pub(crate) struct Runtime {
     environment: Environment,
     sysvars: Sysvars,
     programs: HashMap<Pubkey, Arc<ProgramCacheEntry>>,
+    /// Those that are functions of the host.
+    host_programs: HashSet<Address>,
     /// As many as there ever were sessions at the same time.
     spare: Mutex<Vec<session::Own>>,
 }
@@ -69,6 +76,7 @@ impl Runtime {
             environment: Environment::new(),
             sysvars: Sysvars::new(),
             programs: environment::builtins(),
+            host_programs: HashSet::new(),
             spare: Mutex::default(),
         }
     }
@@ -79,11 +87,27 @@ impl Runtime {
     }
 
     pub fn insert(&mut self, address: Address, program: Program) {
-        self.programs.insert(accounts::pubkey(&address), program.entry);
+        self.host_programs.remove(&address);
+        self.put(address, program.entry);
+    }
+
+    pub fn insert_host_program(&mut self, address: Address) {
+        self.host_programs.insert(address);
+        self.put(address, Arc::new(ProgramCacheEntry::new_builtin(0, 0, host::Entrypoint::register)));
+    }
+
+    fn put(&mut self, address: Address, entry: Arc<ProgramCacheEntry>) {
+        self.programs.insert(accounts::pubkey(&address), entry);
         self.spare.get_mut().expect("nothing panics with this lock").clear();
     }
 
+    /// Whether a program is a function of the host.
+    pub fn is_host_program(&self, address: &Address) -> bool {
+        !self.host_programs.is_empty() && self.host_programs.contains(address)
+    }
+
     pub fn remove(&mut self, address: &Address) {
+        self.host_programs.remove(address);
         self.programs.remove(&accounts::pubkey(address));
         self.spare.get_mut().expect("nothing panics with this lock").clear();
     }

@@ -23,9 +23,9 @@ use std::{
 };
 
 /// Compute units of any call.
-const BASE_UNITS: u64 = 100;
+pub(super) const BASE_UNITS: u64 = 100;
 /// Bytes moved for one more compute unit, as in a CPI.
-const BYTES_PER_UNIT: u64 = 250;
+pub(super) const BYTES_PER_UNIT: u64 = 250;
 /// Version of the struct that `sol_async_context` fills, and its size.
 const CONTEXT_VERSION: u64 = 1;
 const CONTEXT_LEN: usize = 128;
@@ -336,34 +336,10 @@ impl Syscall<'_, '_, '_, '_> {
     fn context(&mut self, [output, output_len, ..]: [u64; 5]) -> Answer {
         self.charge(0)?;
         self.check_writable(output, output_len)?;
-        let task = self.frame.task;
-        if self.context.get_stack_height() != 1 || task.source.kind == SourceKind::Invoke {
-            return Ok(0);
-        }
+        let Some(bytes) = context_bytes(self.frame, self.context.get_stack_height() == 1) else { return Ok(0) };
         if output_len < CONTEXT_LEN as u64 {
             return Err(Stop::Refused(ErrorCode::OutputTooSmall));
         }
-        let (cause, slot) = (&task.cause, self.frame.stage.slot());
-        let words = [
-            CONTEXT_VERSION,
-            task.source.kind as u64,
-            task.source.id,
-            cause.trigger.into(),
-            task.aged_priority(slot).into(),
-            1,
-            cause.due_slot,
-            slot,
-            cause.ticks,
-        ];
-        let values = [
-            cause.old_value.unwrap_or(0) as u64,
-            cause.new_value.unwrap_or(0) as u64,
-            u64::from(cause.old_value.is_some()) | u64::from(cause.new_value.is_some()) << 1,
-        ];
-        let mut bytes = Vec::with_capacity(CONTEXT_LEN);
-        words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-        bytes.extend_from_slice(&cause.account.0);
-        values.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
         self.write(output, &bytes)?;
         Ok(CONTEXT_LEN as u64)
     }
@@ -469,6 +445,36 @@ impl Syscall<'_, '_, '_, '_> {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), host_address as *mut u8, bytes.len()) };
         Ok(())
     }
+}
+
+/// The struct that says what a callback was caused by. Invocations by the host or by other programs were not.
+pub(super) fn context_bytes(frame: &Frame<'_>, top_level: bool) -> Option<Vec<u8>> {
+    let task = frame.task;
+    if !top_level || task.source.kind == SourceKind::Invoke {
+        return None;
+    }
+    let (cause, slot) = (&task.cause, frame.stage.slot());
+    let words = [
+        CONTEXT_VERSION,
+        task.source.kind as u64,
+        task.source.id,
+        cause.trigger.into(),
+        task.aged_priority(slot).into(),
+        1,
+        cause.due_slot,
+        slot,
+        cause.ticks,
+    ];
+    let values = [
+        cause.old_value.unwrap_or(0) as u64,
+        cause.new_value.unwrap_or(0) as u64,
+        u64::from(cause.old_value.is_some()) | u64::from(cause.new_value.is_some()) << 1,
+    ];
+    let mut bytes = Vec::with_capacity(CONTEXT_LEN);
+    words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    bytes.extend_from_slice(&cause.account.0);
+    values.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    Some(bytes)
 }
 
 /// In the structs of programs 0 stands for none.
