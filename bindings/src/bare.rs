@@ -59,6 +59,12 @@ pub struct Argument {
 }
 
 impl Argument {
+    /// The value itself.
+    #[inline]
+    pub fn value(self) -> sys::napi_value {
+        self.value
+    }
+
     /// A number, as JavaScript turns numbers into 32 bits.
     #[inline]
     pub fn number(self) -> Option<u32> {

@@ -3,7 +3,7 @@
 use crate::{
     Refusal,
     bare::{Call, Callback},
-    bare_call, with_host,
+    bare_call, engines,
 };
 use async_bpf_svm::{Account, AccountUpdate, Address, ErrorCode};
 use napi::sys;
@@ -28,7 +28,7 @@ unsafe extern "C" fn submit_batch(env: sys::napi_env, info: sys::napi_callback_i
         for row in 0..rows {
             updates.push(columns.update(row)?);
         }
-        with_host(handle, |host| Ok(host.svm.update_accounts(updates)?))
+        engines::update_accounts(handle, updates)
     });
     result.err().map_or(null_mut(), |code| call.number(code as u32))
 }

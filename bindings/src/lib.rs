@@ -5,24 +5,28 @@
 
 #![allow(missing_docs, reason = "the public documentation is in TypeScript")]
 
+mod async_slots;
 mod bare;
 mod batches;
+mod engines;
 mod events;
 // Public because a build for tests exports nothing to Node, and would call it unused.
 pub mod producers;
+mod programs;
 mod shared_memory;
 pub mod slots;
 mod wire;
 
 use async_bpf_ring::MemoryError;
-use async_bpf_svm::{AddProgramError, Config, ErrorCode, Executor, Limits, Svm, SvmConfig};
+use async_bpf_svm::{AddProgramError, Callback, Config, ErrorCode, Executor, Limits, Svm, SvmConfig};
 use borsh::BorshSerialize;
-use events::Listeners;
+use engines::with_host;
 use napi::{
-    Env,
-    bindgen_prelude::{Object, Result, Uint8ArraySlice},
+    Env, JsValue,
+    bindgen_prelude::{Function, Object, Result, Uint8ArraySlice},
 };
 use napi_derive::napi;
+use programs::Programs;
 use shared_memory::SharedMemory;
 use std::{
     cell::RefCell,
@@ -30,16 +34,7 @@ use std::{
 };
 use wire::{MemoryRequest, OpenRequest, Request, Response};
 
-/// An engine, and who listens to it.
-pub(crate) struct Host {
-    pub svm: Svm,
-    pub listeners: Listeners,
-}
-
 thread_local! {
-    /// The engines of one Node environment: each has a thread of its own. Handles count from 1 and are never used twice: what is gone leaves
-    /// its place empty.
-    static ENGINES: RefCell<Vec<Option<Box<Host>>>> = const { RefCell::new(Vec::new()) };
     /// What a call without a wrapper leaves for `takeReply`.
     static REPLY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -48,7 +43,7 @@ thread_local! {
 pub fn on_load(exports: Object, env: Env) -> Result<()> {
     // Worker threads must be gone before the environment is: dropping an engine waits for its own. So must references to its values.
     env.add_env_cleanup_hook((), |()| {
-        drop(ENGINES.take());
+        engines::clear();
         producers::clear();
     })?;
     [&producers::CALLBACKS[..], &slots::CALLBACKS, &batches::CALLBACKS].into_iter().try_for_each(|callbacks| bare::export(&exports, callbacks))
@@ -65,11 +60,7 @@ pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env
         }
         let executor = if stock { Executor::Stock } else { Executor::Lean };
         let svm = Svm::new(SvmConfig { engine, workers: workers as usize, executor, logs })?;
-        let handle = ENGINES.with_borrow_mut(|all| {
-            all.push(Some(Box::new(Host { svm, listeners: Listeners::default() })));
-            u32::try_from(all.len()).expect("fewer than 2^32 engines")
-        });
-        Ok(Response::of(&handle))
+        Ok(Response::of(&engines::add(svm)))
     })
 }
 
@@ -78,7 +69,7 @@ pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env
 pub fn call<'env>(env: &'env Env, handle: u32, request: &[u8]) -> Result<Uint8ArraySlice<'env>> {
     reply(env, || {
         let request: Request = wire::decode(request)?;
-        with_host(handle, |host| request.run(host))
+        request.run(handle)
     })
 }
 
@@ -92,28 +83,21 @@ pub fn call_with_memory<'env>(env: &'env Env, handle: u32, request: &[u8], memor
     })
 }
 
-fn with_host<R>(handle: u32, run: impl FnOnce(&mut Host) -> std::result::Result<R, Refusal>) -> std::result::Result<R, Refusal> {
-    // Out of the table while the request runs: if it panics, an engine that is half way through something is gone with it.
-    let mut host = ENGINES.with_borrow_mut(|all| place(all, handle)?.take()).ok_or_else(Refusal::closed)?;
-    let response = run(&mut host);
-    ENGINES.with_borrow_mut(|all| {
-        if let Some(place) = place(all, handle) {
-            *place = Some(host);
-        }
-    });
-    response
-}
-
-fn place(all: &mut [Option<Box<Host>>], handle: u32) -> Option<&mut Option<Box<Host>>> {
-    all.get_mut((handle as usize).wrapping_sub(1))
+/// Runs one instruction of an engine; `runner` runs the programs that are JavaScript functions.
+#[napi(ts_args_type = "handle: number, request: Uint8Array, runner: (request: Uint8Array) => Uint8Array")]
+pub fn invoke<'env>(env: &'env Env, handle: u32, request: &[u8], runner: Function<'env>) -> Result<Uint8ArraySlice<'env>> {
+    // SAFETY: both are those of this call.
+    let programs = unsafe { Programs::new(env.raw(), runner.raw()) };
+    reply(env, || {
+        let callback: Callback = wire::decode(request)?;
+        with_host(handle, |host| Ok(Response::of(&host.svm.invoke_in(callback, &programs)?)))
+    })
 }
 
 /// Drops an engine. Says whether there was one.
 #[napi]
 pub fn close(handle: u32) -> bool {
-    // Taken out first, so that waiting for its threads does not hold the table.
-    let host = ENGINES.with_borrow_mut(|all| place(all, handle)?.take());
-    host.is_some()
+    engines::close(handle)
 }
 
 /// What the last call without a wrapper has left: why it was refused, or what there was no room for.
@@ -124,24 +108,25 @@ pub fn take_reply<'env>(env: &'env Env) -> Result<Uint8ArraySlice<'env>> {
 
 /// Runs a call without a wrapper. When it is refused, or panics, the reply says why.
 fn bare_call<R>(run: impl FnOnce(&mut Vec<u8>) -> std::result::Result<R, Refusal>) -> std::result::Result<R, ErrorCode> {
-    REPLY.with_borrow_mut(|reply| {
+    // Taken out: it may call JavaScript, and that may make such a call.
+    let mut reply = REPLY.take();
+    reply.clear();
+    let result = guarded(|| run(&mut reply)).map_err(|refusal| {
         reply.clear();
-        guarded(|| run(reply)).map_err(|refusal| {
-            reply.clear();
-            let Refusal { code, message } = refusal;
-            (code, message).serialize(reply).expect("writing to memory cannot fail");
-            code
-        })
-    })
+        let Refusal { code, message } = refusal;
+        (code, message).serialize(&mut reply).expect("writing to memory cannot fail");
+        code
+    });
+    REPLY.set(reply);
+    result
 }
 
 /// For tests: the next call of this syscall panics.
 #[napi(js_name = "TESTING_panicInSyscall")]
 pub fn testing_panic_in_syscall(handle: u32, name: String) {
-    ENGINES.with_borrow_mut(|all| {
-        if let Some(Some(host)) = place(all, handle) {
-            host.svm.testing_panic_in_syscall(&name);
-        }
+    let _ = with_host(handle, |host| {
+        host.svm.testing_panic_in_syscall(&name);
+        Ok(())
     });
 }
 

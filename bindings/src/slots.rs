@@ -4,9 +4,11 @@
 //! JavaScript says that there is room.
 
 use crate::{
-    ENGINES, Host, Refusal,
+    Refusal,
     bare::{Call, Callback},
-    bare_call, with_host,
+    bare_call,
+    engines::{self, Host, with_host},
+    programs::Programs,
 };
 use async_bpf_svm::{ErrorCode, Outcome, SlotInput, SourceKind, StateHash};
 use borsh::BorshSerialize;
@@ -38,16 +40,19 @@ const WORDS: usize = 9;
 
 pub const CALLBACKS: [(&CStr, Callback); 2] = [(c"processSlot", process_slot), (c"TESTING_number", testing_number)];
 
-/// `processSlot(handle: number, memory: ArrayBuffer): string | undefined`: the state hash; `undefined` when it was refused.
+/// `processSlot(handle: number, memory: ArrayBuffer, runner: (request: Uint8Array) => Uint8Array): string | undefined`: the state hash;
+/// `undefined` when it was refused.
 unsafe extern "C" fn process_slot(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this.
-    let (call, [handle, memory]) = unsafe { Call::enter(env, info) };
+    let (call, [handle, memory, runner]) = unsafe { Call::enter(env, info) };
+    // SAFETY: both are those of this call.
+    let programs = unsafe { Programs::new(env, runner.value()) };
     let answer = bare_call(|reply| {
         let memory = memory.array_buffer().and_then(|(start, len)| Memory::new(start, len)).ok_or_else(|| Refusal {
             code: ErrorCode::InvalidArgument,
             message: format!("memory must be an ArrayBuffer of at least {} bytes", WORDS * 8),
         })?;
-        with_host(handle.number().unwrap_or(0), |host| answer(host, &memory, reply))
+        with_host(handle.number().unwrap_or(0), |host| answer(host, &memory, &programs, reply))
     });
     match answer {
         Ok(hash) => call.ascii(&hex(&hash)),
@@ -55,9 +60,9 @@ unsafe extern "C" fn process_slot(env: sys::napi_env, info: sys::napi_callback_i
     }
 }
 
-fn answer(host: &mut Host, memory: &Memory, reply: &mut Vec<u8>) -> Result<StateHash, Refusal> {
+fn answer(host: &mut Host, memory: &Memory, programs: &Programs, reply: &mut Vec<u8>) -> Result<StateHash, Refusal> {
     let unix_timestamp = (memory.half(half::HAS_TIMESTAMP) == 1).then(|| memory.word(word::TIMESTAMP) as i64);
-    let report = host.svm.process_slot(SlotInput { slot: memory.word(word::SLOT), unix_timestamp })?;
+    let report = host.svm.process_slot_in(SlotInput { slot: memory.word(word::SLOT), unix_timestamp }, programs)?;
     host.listeners.publish(&report);
     let tasks = write_outcomes(&report.outcomes, reply);
     memory.put(memory.half(half::USED) as usize, reply);
@@ -69,7 +74,7 @@ fn answer(host: &mut Host, memory: &Memory, reply: &mut Vec<u8>) -> Result<State
 }
 
 /// A list of outcomes, and then the id and the place of each that was a task by itself; how many of those there are.
-fn write_outcomes(outcomes: &[Outcome], bytes: &mut Vec<u8>) -> u32 {
+pub fn write_outcomes(outcomes: &[Outcome], bytes: &mut Vec<u8>) -> u32 {
     if outcomes.is_empty() {
         return 0;
     }
@@ -103,7 +108,7 @@ impl Memory {
 
     fn word(&self, index: usize) -> u64 {
         assert!(index < WORDS);
-        // SAFETY: it is within the memory, which JavaScript does not move or write before the call returns.
+        // SAFETY: it is within the memory, which JavaScript does not move before the call returns: no program that it has can get at it.
         unsafe { self.start.cast::<u64>().add(index).read_unaligned() }
     }
 
@@ -165,7 +170,7 @@ unsafe extern "C" fn testing_number(env: sys::napi_env, info: sys::napi_callback
 /// For benchmarks: the handle of the engine that was created last.
 #[napi_derive::napi(js_name = "TESTING_lastHandle")]
 pub fn testing_last_handle() -> u32 {
-    ENGINES.with_borrow(|all| all.len() as u32)
+    engines::last_handle()
 }
 
 /// For benchmarks: processes the next slot, and leaves its outcomes for `takeReply`; how many nanoseconds it took to write them.

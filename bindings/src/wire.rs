@@ -1,9 +1,12 @@
 //! What crosses the boundary to JavaScript, in borsh. `bindings/ts/wire.ts` writes the requests and reads the replies.
 
-use crate::{Host, Refusal};
+use crate::{
+    Refusal,
+    engines::{self, Host, with_host},
+};
 use async_bpf_ring::{Memory, Notify, one_to_one};
 use async_bpf_svm::{
-    Account, AccountUpdate, Address, Call, Callback, Caller, ErrorCode, RingReader, RingState, Timer, TimerSpec, TimerState, Watcher, WatcherSpec,
+    Account, AccountUpdate, Address, Call, Caller, ErrorCode, RingReader, RingState, Timer, TimerSpec, TimerState, Watcher, WatcherSpec,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -26,7 +29,7 @@ pub enum Request {
     SetAccount { address: Address, account: Account },
     GetAccount { address: Address },
     UpdateAccounts { updates: Vec<AccountUpdate> },
-    Invoke { callback: Callback },
+    AddHostProgram { address: Address, version: String },
     Call { caller: Caller, call: Call },
     GetTimer { id: u64 },
     TimersOfProgram { program: Address },
@@ -60,7 +63,12 @@ impl Response {
         Response(bytes)
     }
 
-    fn empty() -> Self {
+    /// To be added to.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    pub fn empty() -> Self {
         Response(vec![ErrorCode::Success as u8])
     }
 }
@@ -120,7 +128,16 @@ struct RingInfo {
 }
 
 impl Request {
-    pub fn run(self, host: &mut Host) -> Result<Response, Refusal> {
+    pub fn run(self, handle: u32) -> Result<Response, Refusal> {
+        match self {
+            // What can be done while a slot is under way elsewhere.
+            Request::UpdateAccounts { updates } => engines::update_accounts(handle, updates).map(|()| Response::empty()),
+            Request::Slot => Ok(Response::of(&engines::slot(handle)?)),
+            other => with_host(handle, |host| other.run_here(host)),
+        }
+    }
+
+    fn run_here(self, host: &mut Host) -> Result<Response, Refusal> {
         let Host { svm, listeners } = host;
         let engine = svm.engine();
         Ok(match self {
@@ -137,11 +154,10 @@ impl Request {
                 Response::empty()
             }
             Request::GetAccount { address } => Response::of(&svm.account(&address)),
-            Request::UpdateAccounts { updates } => {
-                svm.update_accounts(updates)?;
+            Request::AddHostProgram { address, version } => {
+                svm.add_host_program(address, &version)?;
                 Response::empty()
             }
-            Request::Invoke { callback } => Response::of(&svm.invoke(callback)?),
             Request::Call { caller, call } => Response::of(&svm.engine_mut().call(caller, call)?),
             Request::GetTimer { id } => Response::of(&engine.timer(id).map(TimerInfo::from)),
             Request::TimersOfProgram { program } => Response::of(&engine.timers_of(program).map(TimerInfo::from).collect::<Vec<_>>()),
@@ -159,7 +175,7 @@ impl Request {
             })),
             Request::DrainRing { id, max } => Response::of(&svm.engine_mut().drain_ring(id, max as usize)?),
             Request::Stats => Response::of(&engine.stats()),
-            Request::Slot => Response::of(&engine.slot()),
+            Request::UpdateAccounts { .. } | Request::Slot => unreachable!("they need no engine at hand"),
             Request::StateHash => Response::of(&engine.state_hash()),
             Request::Drain => {
                 svm.engine_mut().drain()?;

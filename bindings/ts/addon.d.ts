@@ -10,11 +10,29 @@ export declare function callWithMemory(handle: number, request: Uint8Array, memo
 /** Drops an engine. Says whether there was one. */
 export declare function close(handle: number): boolean
 
+/** Goes on with it. */
+export declare function continueSlot(handle: number): Promise<Uint8Array>
+
+/** Ends the slot: whatever was handed in during it counts for the next one. */
+export declare function endSlot(handle: number): Uint8Array
+
+/** Does something on behalf of the function that is running. */
+export declare function invocation(request: Uint8Array): Uint8Array
+
+/** Runs one instruction of an engine; `runner` runs the programs that are JavaScript functions. */
+export declare function invoke(handle: number, request: Uint8Array, runner: (request: Uint8Array) => Uint8Array): Uint8Array
+
 /** Creates an engine; the reply holds its handle. */
 export declare function open(request: Uint8Array): Uint8Array
 
 /** Closes a queue: what was pushed is still read. Says whether it was there. */
 export declare function producerClose(handle: number): boolean
+
+/** Runs what the slot needs JavaScript for, on this thread. */
+export declare function runInHost(handle: number, runner: (request: Uint8Array) => Uint8Array): Uint8Array
+
+/** Begins a slot on another thread; the reply says where it has come to. Unless it is refused with ENGINE_BUSY or SHUTDOWN at once, `endSlot` follows. */
+export declare function startSlot(handle: number, request: Uint8Array): Promise<Uint8Array>
 
 /** What the last call without a wrapper has left: why it was refused, or what there was no room for. */
 export declare function takeReply(): Uint8Array

@@ -44,6 +44,8 @@ import type {
   EngineOptions,
   EventOptions,
   Outcome,
+  Program,
+  ProgramOptions,
   SlotOptions,
   SlotReport,
   Stats,
@@ -61,8 +63,8 @@ const OPTIONS = ['workers', 'executor', 'logs', 'startSlot', 'startTimestamp', '
  * An engine holds accounts and programs; programs arm timers and watchers, and `processSlot` runs their callbacks in the Solana
  * virtual machine. Given the same inputs, every engine gives the same outcomes and the same state hashes.
  *
- * What the host calls costs no compute units; what programs call is charged as `sol_async.h` says. Every method throws ENGINE_BUSY
- * while a slot is being processed. Calls that are refused throw {@link AsyncBpfError} and change nothing. Programs that fail are outcomes. After `close`, every call
+ * What the host calls costs no compute units; what programs call is charged as `sol_async.h` says. While a slot is being processed, methods
+ * throw ENGINE_BUSY, except those that {@link processSlotAsync} names. Calls that are refused throw {@link AsyncBpfError} and change nothing. Programs that fail are outcomes. After `close`, every call
  * throws SHUTDOWN.
  */
 export class AsyncBpfEngine {
@@ -77,6 +79,8 @@ export class AsyncBpfEngine {
   readonly #connection: Connection;
   readonly #listeners: Listeners;
   readonly #slots: Slots;
+  /** Slots that were asked for and are not over. */
+  readonly #elsewhere = new Set<Promise<SlotReport>>();
 
   /** Throws INVALID_ARGUMENT for an unknown option, or a limit outside its hard range. */
   constructor(options: EngineOptions = {}) {
@@ -118,13 +122,25 @@ export class AsyncBpfEngine {
   /**
    * Verifies and compiles a program, or replaces it. Its accounts are those of the upgradeable loader, without an upgrade authority.
    *
+   * A program may also be a JavaScript function, which is called with a {@link ProgramContext} for each invocation. It is staged, charged and
+   * ordered as other programs, at its turn and on this thread. Two engines with equal state hashes had functions of the same `version`.
+   *
    * Throws INVALID_ARGUMENT, with the reason, for a file that is not a program or calls an unknown syscall.
    *
    * @see docs/conformance.md#addProgram
    */
-  addProgram(address: AddressLike, elf: Uint8Array): void {
+  addProgram(address: AddressLike, elf: Uint8Array | Program, options: ProgramOptions = {}): void {
     const program = toAddress(address, 'address');
+    if (typeof elf === 'function') {
+      const { version = '' } = toObject(options, 'options', ['version']);
+      if (typeof version !== 'string') throw invalidArgument('version', version, 'a string');
+      this.#connection.request(Writer.request(Request.AddHostProgram).raw(program).string(version));
+      this.#connection.programs.set(program, elf);
+      return;
+    }
+    if (!(elf instanceof Uint8Array)) throw invalidArgument('elf', elf, 'a Uint8Array with an sBPF program, or a function');
     this.#connection.request(Writer.request(Request.AddProgram).raw(program).bytes(toBytes(elf, 'elf')));
+    this.#connection.programs.delete(program);
   }
 
   /**
@@ -133,7 +149,9 @@ export class AsyncBpfEngine {
    * @see docs/conformance.md#removeProgram
    */
   removeProgram(address: AddressLike): void {
-    this.#connection.request(Writer.request(Request.RemoveProgram).raw(toAddress(address, 'address')));
+    const program = toAddress(address, 'address');
+    this.#connection.request(Writer.request(Request.RemoveProgram).raw(program));
+    this.#connection.programs.delete(program);
   }
 
   /**
@@ -188,7 +206,7 @@ export class AsyncBpfEngine {
    */
   invoke(options: CallbackOptions): Outcome {
     const callback = toCallback(toObject(options, 'options', CALLBACK_KEYS), this.#connection.defaultBudget);
-    return replies.outcome(this.#connection.request(Writer.request(Request.Invoke).callback(callback)));
+    return replies.outcome(this.#connection.invoke(new Writer().callback(callback)));
   }
 
   /**
@@ -199,12 +217,34 @@ export class AsyncBpfEngine {
    * @see docs/conformance.md#processSlot
    */
   processSlot(slot: U64Like, options?: SlotOptions): SlotReport {
-    const unixTimestamp = options === undefined ? undefined : toObject(options, 'options', SLOT_KEYS).unixTimestamp;
-    const timestamp = unixTimestamp === undefined ? undefined : toI64(unixTimestamp, 'unixTimestamp');
-    const { report, outcomes } = this.#slots.process(checkU64(slot, 'slot'), timestamp);
+    const { report, outcomes } = this.#slots.process(checkU64(slot, 'slot'), toTimestamp(options));
     if (outcomes) this.tasks.settle(outcomes);
     this.#listeners.wake();
     return report;
+  }
+
+  /**
+   * The same, on another thread, while JavaScript goes on. Programs that are JavaScript functions run in between, on this one.
+   *
+   * Until the promise is settled, `updateAccounts`, batches of accounts, `tasks.submit` and reading of ring buffers that the host reads are
+   * accepted, and count for the next slot; further calls of this method wait for their turn; `slot` is still the one before; everything else
+   * throws ENGINE_BUSY. `close` lets the slot come to its end: its promise resolves, those that wait reject with SHUTDOWN.
+   *
+   * Rejects with INVALID_SLOT, INVALID_ARGUMENT, SHUTDOWN.
+   */
+  async processSlotAsync(slot: U64Like, options?: SlotOptions): Promise<SlotReport> {
+    const number = toU64(slot, 'slot');
+    const timestamp = toTimestamp(options);
+    const settled = this.#slots.processElsewhere(number, timestamp, (outcomes) => {
+      if (outcomes) this.tasks.settle(outcomes);
+      this.#listeners.wake();
+    });
+    this.#elsewhere.add(settled);
+    try {
+      return await settled;
+    } finally {
+      this.#elsewhere.delete(settled);
+    }
   }
 
   /**
@@ -228,7 +268,8 @@ export class AsyncBpfEngine {
   /** The calls of on-chain programs, with their names, arguments and codes, made on behalf of a program. */
   syscalls(programId: AddressLike): Syscalls {
     this.#connection.assertOpen();
-    return new Syscalls(this.#connection, toAddress(programId, 'programId'));
+    const program = toAddress(programId, 'programId').slice();
+    return new Syscalls(this.#connection.onBehalfOf(program), program, []);
   }
 
   /**
@@ -259,11 +300,15 @@ export class AsyncBpfEngine {
     this.#connection.request(Writer.request(Request.Drain));
   }
 
-  /** Frees the engine. Tasks that did not run reject with SHUTDOWN. Closing again does nothing. */
+  /**
+   * Frees the engine. Tasks that did not run reject with SHUTDOWN. Closing again does nothing. A slot that another thread processes comes to
+   * its end, and is waited for by `await using` or `engine[Symbol.asyncDispose]()`.
+   */
   close(): void {
-    this.#listeners.close();
-    this.#connection.close();
-    this.tasks.close();
+    this.#connection.close(() => {
+      this.#listeners.close();
+      this.tasks.close();
+    });
   }
 
   /** Does the same, for `using`. */
@@ -271,9 +316,20 @@ export class AsyncBpfEngine {
     this.close();
   }
 
+  /** Does the same, and waits until the slots are over that were under way, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await Promise.allSettled(this.#elsewhere);
+  }
+
   #setAccount(address: Uint8Array, account: WireAccount): void {
     this.#connection.request(Writer.request(Request.SetAccount).raw(address).account(account));
   }
+}
+
+function toTimestamp(options: SlotOptions | undefined): bigint | undefined {
+  const unixTimestamp = options === undefined ? undefined : toObject(options, 'options', SLOT_KEYS).unixTimestamp;
+  return unixTimestamp === undefined ? undefined : toI64(unixTimestamp, 'unixTimestamp');
 }
 
 /** Converts all items of a list, or throws what is wrong with one. */

@@ -119,7 +119,8 @@ class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
   end(): void {
     if (this.#id === 0) return;
     this.#missed += this.#takeMissed();
-    this.#request(Request.StopListening);
+    const id = this.#id;
+    this.#connection.afterSlot(() => this.#request(Request.StopListening, id));
     this.#id = 0;
     this.#signal?.removeEventListener('abort', this.#stop);
     this.#onEnd();
@@ -154,16 +155,16 @@ class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
   }
 
   #takeMissed(): bigint {
-    return this.#request(Request.TakeMissed)?.u64() ?? 0n;
+    return this.#request(Request.TakeMissed, this.#id)?.u64() ?? 0n;
   }
 
-  /** Nothing when the engine is gone, and its listeners with it. */
-  #request(variant: number): Reader | undefined {
-    if (this.#id === 0) return undefined;
+  /** Nothing when the engine is gone, and its listeners with it; and when it is elsewhere, and will wake us when it is back. */
+  #request(variant: number, id: number): Reader | undefined {
+    if (id === 0) return undefined;
     try {
-      return this.#connection.request(Writer.request(variant).u32(this.#id));
+      return this.#connection.lastRequest(Writer.request(variant).u32(id));
     } catch (error) {
-      if (AsyncBpfError.is(error, 'SHUTDOWN')) return undefined;
+      if (AsyncBpfError.is(error, 'SHUTDOWN') || AsyncBpfError.is(error, 'ENGINE_BUSY')) return undefined;
       throw error;
     }
   }

@@ -15,6 +15,7 @@ export {
 } from './constants.js';
 export { AsyncBpfEngine } from './engine.js';
 export { AsyncBpfError, type AsyncBpfErrorOf, type ErrorCodeName } from './errors.js';
+export type { ProgramAccount, ProgramContext } from './programs.js';
 export type { Rings } from './rings.js';
 export type { Bytes, Pointer, Syscalls } from './syscalls.js';
 export type { Tasks } from './tasks.js';

@@ -139,10 +139,14 @@ export function ringEntry(reader: Reader): RingEntry {
   return { sequence: reader.u64(), slot: reader.u64(), data: reader.bytes() };
 }
 
+export function source(kind: number, id: bigint): Source {
+  return { kind: SOURCE_KINDS[kind]!, id };
+}
+
 export function outcome(reader: Reader): Outcome {
   const taskId = reader.u64();
   const programId = address(reader);
-  const source: Source = { kind: SOURCE_KINDS[reader.u8()]!, id: reader.u64() };
+  const from = source(reader.u8(), reader.u64());
   const end = ending(reader);
   const unitsConsumed = reader.u64();
   const logs = reader.list(() => reader.string());
@@ -151,7 +155,7 @@ export function outcome(reader: Reader): Outcome {
   return {
     taskId,
     programId,
-    source,
+    source: from,
     ...end,
     unitsConsumed,
     logs,
@@ -179,10 +183,10 @@ export function outcomeEvent(reader: Reader): OutcomeEvent {
   const slot = reader.u64();
   const taskId = reader.u64();
   const programId = address(reader);
-  const source: Source = { kind: SOURCE_KINDS[reader.u8()]!, id: reader.u64() };
+  const from = source(reader.u8(), reader.u64());
   const end = ending(reader);
   const unitsConsumed = reader.u64();
-  return { type: 'outcome', slot, taskId, programId, source, ...end, unitsConsumed };
+  return { type: 'outcome', slot, taskId, programId, source: from, ...end, unitsConsumed };
 }
 
 export function slotEvent(reader: Reader): SlotEvent {

@@ -4,7 +4,7 @@ import type { U64Like } from './arguments.js';
 import type { Connection } from './connection.js';
 import * as replies from './replies.js';
 import type { Outcome, SlotReport } from './types.js';
-import { Reader } from './wire.js';
+import { Reader, Writer } from './wire.js';
 
 /** Memory begins with u64 words: the question, and then the answer. Halves of words are counted apart. */
 const SLOT = 0;
@@ -12,6 +12,7 @@ const TIMESTAMP = 1;
 const HAS_TIMESTAMP_HALF = 4;
 const USED_HALF = 5;
 const COUNTS = 3;
+const COUNT = 5;
 const OUTCOMES_LENGTH_HALF = 16;
 const TASKS_HALF = 17;
 const WORDS = 9;
@@ -21,9 +22,18 @@ const MEMORY_LENGTH = 65_536;
 /** Of a task in the list of tasks: its id, and where its outcome begins. */
 const TASK_LENGTH = 12;
 
+/** What is known of a slot when it is over. */
+interface Processed {
+  report: SlotReport;
+  outcomes: Outcomes | undefined;
+}
+
 /** The slots of an engine. */
 export class Slots {
   readonly #connection: Connection;
+  /** Those who wait for a slot that another thread processes, so that theirs can begin. */
+  readonly #queue: (() => void)[] = [];
+  #isElsewhere = false;
   #memory = new ArrayBuffer(HEAD_LENGTH);
   #bytes = new Uint8Array(this.#memory);
   #words = new BigUint64Array(this.#memory);
@@ -36,7 +46,7 @@ export class Slots {
   }
 
   /** Processes a slot. Throws INVALID_SLOT, INVALID_ARGUMENT, SHUTDOWN. */
-  process(slot: U64Like, timestamp: bigint | undefined): { report: SlotReport; outcomes: Outcomes | undefined } {
+  process(slot: U64Like, timestamp: bigint | undefined): Processed {
     const words = this.#words;
     const halves = this.#halves;
     if (typeof slot === 'bigint') {
@@ -51,7 +61,33 @@ export class Slots {
     halves[USED_HALF] = this.#used;
     const stateHash = this.#connection.processSlot(this.#memory);
     const outcomes = this.#outcomes(halves[OUTCOMES_LENGTH_HALF]!, halves[TASKS_HALF]!);
-    return { report: slotReport(words, stateHash, outcomes), outcomes };
+    return { report: slotReport(words[SLOT]!, stateHash, words, COUNTS, outcomes), outcomes };
+  }
+
+  /**
+   * Processes a slot on another thread, when all are over that were asked for before, and lets `settle` have the outcomes before anybody
+   * else learns of them. Throws the same.
+   */
+  async processElsewhere(
+    slot: bigint,
+    timestamp: bigint | undefined,
+    settle: (outcomes: Outcomes | undefined) => void,
+  ): Promise<SlotReport> {
+    if (this.#isElsewhere) await new Promise<void>((begin) => this.#queue.push(begin));
+    this.#isElsewhere = true;
+    try {
+      const request = new Writer().u64(slot);
+      request.option(timestamp, (seconds) => request.i64(seconds));
+      return await this.#connection.processSlotElsewhere(request, (reader) => {
+        const { report, outcomes } = readReport(slot, reader);
+        settle(outcomes);
+        return report;
+      });
+    } finally {
+      const next = this.#queue.shift();
+      if (next) next();
+      else this.#isElsewhere = false;
+    }
   }
 
   #outcomes(length: number, tasks: number): Outcomes | undefined {
@@ -105,13 +141,22 @@ export class Outcomes {
   }
 }
 
-function slotReport(words: BigUint64Array, stateHash: string, unread: Outcomes | undefined): SlotReport {
-  const slot = words[SLOT]!;
-  const timersFired = words[COUNTS]!;
-  const watchersTriggered = words[COUNTS + 1]!;
-  const tasksQueued = words[COUNTS + 2]!;
-  const tasksPending = words[COUNTS + 3]!;
-  const unitsConsumed = words[COUNTS + 4]!;
+/** What another thread has left. */
+function readReport(slot: bigint, reader: Reader): Processed {
+  const stateHash = replies.hex(reader);
+  const counts = Array.from({ length: COUNT }, () => reader.u64());
+  const tasks = reader.u32();
+  const bytes = reader.rest();
+  const outcomes = bytes.length > 0 ? new Outcomes(bytes, 0, bytes.length, tasks) : undefined;
+  return { report: slotReport(slot, stateHash, counts, 0, outcomes), outcomes };
+}
+
+function slotReport(slot: bigint, stateHash: string, counts: ArrayLike<bigint>, first: number, unread: Outcomes | undefined): SlotReport {
+  const timersFired = counts[first]!;
+  const watchersTriggered = counts[first + 1]!;
+  const tasksQueued = counts[first + 2]!;
+  const tasksPending = counts[first + 3]!;
+  const unitsConsumed = counts[first + 4]!;
   if (!unread) return { slot, timersFired, watchersTriggered, tasksQueued, tasksPending, unitsConsumed, stateHash, outcomes: [] };
   // Most slots of most hosts are only counted: outcomes are built when somebody looks, and then their bytes can go.
   let bytes: Outcomes | undefined = unread;

@@ -1,15 +1,30 @@
-import { toAddress, toBytes, toI64, toU64, type AddressLike, type U64Like } from './arguments.js';
+import { toAddress, toBytes, toI64, toU64, type AccountMeta, type AddressLike, type U64Like } from './arguments.js';
 import { NO_BYTES } from './callbacks.js';
-import type { Connection } from './connection.js';
 import { CatchUp, ErrorCode, Priority, WatcherTrigger } from './constants.js';
 import { AsyncBpfError } from './errors.js';
-import { Call, Request, Writer } from './wire.js';
+import { Call, type Writer } from './wire.js';
+
+const NO_ANSWERS = new Set<ErrorCode>([ErrorCode.ENGINE_BUSY, ErrorCode.EXECUTION_FAILED]);
 
 /** Where bytes are, and how many: `null` is a null pointer, with a length of 0. */
 export type Bytes = Uint8Array | null;
 
 /** Where an address is: `null` is a null pointer. */
 export type Pointer = AddressLike | null;
+
+/** Where the calls of a program go. */
+export interface Channel {
+  /** Makes a call and returns its value and what it read; throws what it is refused with. */
+  call(variant: number, write: (writer: Writer) => void): { value: bigint; bytes: Uint8Array };
+  /** Notes a call that cannot be made. */
+  refuse(code: ErrorCode): void;
+  /** The current slot. */
+  slot(): bigint;
+  /** Takes the price of a call. */
+  charge(): void;
+  /** Throws when no call can be made any more. */
+  assertOpen(): void;
+}
 
 /**
  * The calls of on-chain programs, from TypeScript: the same names, arguments and return codes, made on behalf of a program.
@@ -20,14 +35,16 @@ export type Pointer = AddressLike | null;
  * budget. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
  */
 export class Syscalls {
-  readonly #connection: Connection;
+  readonly #channel: Channel;
   readonly #program: Uint8Array;
+  readonly #accounts: AccountMeta[];
   #lastError: ErrorCode = ErrorCode.SUCCESS;
 
   /** @internal */
-  constructor(connection: Connection, program: Uint8Array) {
-    this.#connection = connection;
+  constructor(channel: Channel, program: Uint8Array, accounts: AccountMeta[]) {
+    this.#channel = channel;
     this.#program = program.slice();
+    this.#accounts = accounts;
   }
 
   /**
@@ -213,7 +230,7 @@ export class Syscalls {
    * @see docs/conformance.md#sol_get_slot
    */
   sol_get_slot(): bigint {
-    return this.#connection.request(Writer.request(Request.Slot)).u64();
+    return this.#channel.slot();
   }
 
   /**
@@ -222,7 +239,7 @@ export class Syscalls {
    * @see docs/conformance.md#sol_async_last_error
    */
   sol_async_last_error(): ErrorCode {
-    this.#connection.assertOpen();
+    this.#channel.charge();
     return this.#lastError;
   }
 
@@ -250,7 +267,7 @@ export class Syscalls {
   }
 
   #callback(writer: Writer, data: Uint8Array, computeBudget: bigint): Writer {
-    return writer.callback({ program: this.#program, data, accounts: [], computeBudget });
+    return writer.callback({ program: this.#program, data, accounts: this.#accounts, computeBudget });
   }
 
   #read(variant: number, bufferId: U64Like, output: Bytes): number {
@@ -272,19 +289,20 @@ export class Syscalls {
   }
 
   #fail(code: ErrorCode): bigint {
-    this.#connection.assertOpen();
+    this.#channel.refuse(code);
     this.#lastError = code;
     return 0n;
   }
 
   #attempt(variant: number, write: (writer: Writer) => void): { value: bigint; bytes: Uint8Array } | undefined {
     try {
-      const reply = this.#connection.call(this.#program, variant, write);
+      const reply = this.#channel.call(variant, write);
       this.#lastError = ErrorCode.SUCCESS;
       return reply;
     } catch (error) {
-      this.#connection.assertOpen();
-      if (!AsyncBpfError.is(error)) throw error;
+      this.#channel.assertOpen();
+      // What is no answer to the call: the engine is elsewhere, or the invocation has failed.
+      if (!AsyncBpfError.is(error) || NO_ANSWERS.has(error.code)) throw error;
       this.#lastError = error.code;
       return undefined;
     }

@@ -18,7 +18,8 @@ export class Tasks {
   }
 
   /**
-   * Queues one invocation for the next slot.
+   * Queues one invocation for the next slot. While {@link AsyncBpfEngine.processSlotAsync} has one under way, the task is handed in when that
+   * is over: it has no id until then, and when it is refused, with QUEUE_FULL for instance, `outcome` rejects.
    *
    * Throws UNKNOWN_PROGRAM, INVALID_ARGUMENT, INVALID_SLOT for a deadline that has passed, QUEUE_FULL, SHUTDOWN.
    *
@@ -29,12 +30,28 @@ export class Tasks {
     const callback = toCallback(options, this.#connection.defaultBudget);
     const queue = toPriority(priority, Priority.NORMAL);
     const deadline = optionalU64(deadlineSlot, 'deadlineSlot');
-    const { value: id } = this.#connection.call('host', Call.TaskSchedule, (writer) => {
-      writer.callback(callback).u8(queue);
-      writer.option(deadline, (slot) => writer.u64(slot));
+    const task = new Submitted();
+    const schedule = () => {
+      task.id = this.#connection.call('host', Call.TaskSchedule, (writer) => {
+        writer.callback(callback).u8(queue);
+        writer.option(deadline, (slot) => writer.u64(slot));
+      }).value;
+      this.#submitted.set(task.id, task);
+    };
+    if (!this.#connection.isElsewhere) {
+      schedule();
+      return task;
+    }
+    this.#connection.assertOpen();
+    // Bytes that belong to the caller may be others by then.
+    callback.data = callback.data.slice();
+    this.#connection.afterSlot(() => {
+      try {
+        schedule();
+      } catch (error) {
+        task.fail(error as AsyncBpfError);
+      }
     });
-    const task = new Submitted(id);
-    this.#submitted.set(id, task);
     return task;
   }
 
@@ -49,7 +66,7 @@ export class Tasks {
 
   /** @internal */
   close(): void {
-    for (const task of this.#submitted.values()) task.fail();
+    for (const task of this.#submitted.values()) task.fail(notRun(task.id));
     this.#submitted.clear();
   }
 }
@@ -64,12 +81,20 @@ interface Settle {
  * when somebody waits for it.
  */
 class Submitted implements TaskHandle {
-  readonly id: bigint;
+  #id: bigint | undefined;
   #result: (() => Outcome) | AsyncBpfError | undefined;
   #promise: (Settle & { outcome: Promise<Outcome> }) | undefined;
 
-  constructor(id: bigint) {
-    this.id = id;
+  get id(): bigint {
+    if (this.#id !== undefined) return this.#id;
+    throw new AsyncBpfError(
+      ErrorCode.ENGINE_BUSY,
+      'the task has no id before the slot is over that is being processed; wait for that slot',
+    );
+  }
+
+  set id(id: bigint) {
+    this.#id = id;
   }
 
   get outcome(): Promise<Outcome> {
@@ -87,11 +112,12 @@ class Submitted implements TaskHandle {
     else this.#result = read;
   }
 
-  fail(): void {
-    this.#result = new AsyncBpfError(
-      ErrorCode.SHUTDOWN,
-      `the engine was closed before task ${this.id} ran; close it after the slot that runs it`,
-    );
-    this.#promise?.reject(this.#result);
+  fail(error: AsyncBpfError): void {
+    this.#result = error;
+    this.#promise?.reject(error);
   }
+}
+
+function notRun(id: bigint): AsyncBpfError {
+  return new AsyncBpfError(ErrorCode.SHUTDOWN, `the engine was closed before task ${id} ran; close it after the slot that runs it`);
 }

@@ -3,9 +3,65 @@
 import type { AccountMetaLike, AddressLike, U64Like } from './arguments.js';
 import type { CatchUp, ErrorCode, Limits, Priority, RingState, TimerState, WatcherTrigger } from './constants.js';
 import type { ErrorCodeName } from './errors.js';
+import type { ProgramContext } from './programs.js';
 
 /** A base58 address, as `@solana/kit` uses it. */
 export type Address = string;
+
+/**
+ * A program that is a JavaScript function. It returns nothing or 0 for success, else the number of its error, in [1, 2^32 - 1]; what it throws
+ * makes the invocation fail, with the message in the outcome. It cannot wait, and nothing stops one that does not end.
+ */
+export type Program = (context: ProgramContext) => number | void;
+
+/** What `addProgram` is told of a function. */
+export interface ProgramOptions {
+  /**
+   * Which function it is, in at most 128 bytes: part of the state hash, as the contents of a file are. Change it when the function does
+   * something else. Default: none.
+   */
+  version?: string;
+}
+
+/** What a callback was caused by: `sol_async_context` of on-chain programs. */
+export interface CallbackCause {
+  /** A timer, a watcher or a task. */
+  source: Source;
+  /** Under which it runs. */
+  priority: Priority;
+  /** The slot in which it was due. */
+  dueSlot: bigint;
+  /** How many ticks or triggers this callback stands for. */
+  ticks: bigint;
+  /** Of a watcher: what it watches for. */
+  trigger?: WatcherTrigger;
+  /** Of a watcher: the watched account. */
+  account?: Address;
+  /** Of a watcher of a threshold: the number before the slot, if there was one. */
+  oldValue?: bigint;
+  /** Of a watcher of a threshold: the number now, if there is one. */
+  newValue?: bigint;
+}
+
+/** An instruction for another program. */
+export interface CpiOptions {
+  /** The program to run. */
+  programId: AddressLike;
+  /** Accounts in the order in which the program sees them, of those that the invocation has. Default: none. */
+  accounts?: Iterable<AccountMetaLike>;
+  /** Instruction data. Default: none. */
+  data?: Uint8Array;
+  /** For each address derived from the calling program that signs: its seeds, the bump included. Default: none. */
+  signers?: Iterable<Iterable<Uint8Array>>;
+}
+
+/** What a program has returned. */
+export interface ReturnData {
+  /** The program. */
+  programId: Address;
+  /** At most 1,024 bytes. */
+  data: Uint8Array;
+}
 
 /** What an engine is created with. */
 export interface EngineOptions {

@@ -15,7 +15,7 @@ export const Request = {
   SetAccount: 2,
   GetAccount: 3,
   UpdateAccounts: 4,
-  Invoke: 5,
+  AddHostProgram: 5,
   Call: 6,
   GetTimer: 7,
   TimersOfProgram: 8,
@@ -220,6 +220,11 @@ export class Reader {
   string(): string {
     const start = this.#advance(this.u32());
     return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, this.#position - start).toString('utf8');
+  }
+
+  /** All that follows; not a copy. */
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#position);
   }
 
   option<T>(read: () => T): T | undefined {

@@ -1,12 +1,12 @@
 //! Accounts, and which of them changed since watchers last looked.
 
 use crate::{
-    Address, AddressHasher, Keyed,
+    Address, AddressHasher, Error, Keyed,
     ahead::{self, GROUP},
     hash::Delta,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
 use slab::Slab;
 use std::sync::Arc;
 
@@ -56,6 +56,39 @@ struct Record {
     touched: bool,
     /// Whether it may have changed since the last seal.
     dirty: bool,
+}
+
+/// Which account states a host may hand in. A copy costs next to nothing, and can be asked while the engine is elsewhere.
+#[derive(Clone, Default)]
+pub struct AccountRules {
+    /// Programs, and the accounts that stand for them.
+    protected: Arc<HashSet<Address>>,
+}
+
+impl AccountRules {
+    /// INVALID_ARGUMENT when this cannot be the state of that account.
+    pub fn check(&self, address: &Address, account: Option<&Account>) -> Result<(), Error> {
+        if self.protected.contains(address) {
+            return Err(Error::invalid("address", address, "an account that is not a loaded program; replace programs with addProgram"));
+        }
+        match account {
+            Some(account) if account.data.len() as u64 > MAX_ACCOUNT_DATA_LEN => {
+                Err(Error::invalid("data", format!("{} bytes", account.data.len()), format!("at most {MAX_ACCOUNT_DATA_LEN} bytes")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn protect<'a>(&mut self, addresses: impl Iterator<Item = &'a Address>) {
+        Arc::make_mut(&mut self.protected).extend(addresses);
+    }
+
+    pub(crate) fn release<'a>(&mut self, addresses: impl Iterator<Item = &'a Address>) {
+        let protected = Arc::make_mut(&mut self.protected);
+        addresses.for_each(|address| {
+            protected.remove(address);
+        });
+    }
 }
 
 struct Update {

@@ -3,7 +3,7 @@
 use crate::{
     Account, AccountUpdate, Address, Call, Callback, Caller, Error, ErrorCode, Failure, Limits, Outcome, Priority, Reply, RingEntry, RingHeader,
     RingReader, SlotReport, Source, SourceKind, Stage, Staged, StateHash, Stats, Status, Task, Timer, TimerState, Watcher,
-    account::{Accounts, MAX_ACCOUNT_DATA_LEN},
+    account::{AccountRules, Accounts},
     address::AddressHasher,
     ahead::{self, GROUP},
     hash::Delta,
@@ -17,7 +17,7 @@ use crate::{
 };
 use async_bpf_ring::one_to_one::Producer;
 use borsh::BorshSerialize;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// Finished timers are forgotten at the first processed slot at or past a multiple of this.
@@ -143,7 +143,7 @@ pub struct Engine {
     limits: Limits,
     meta: Meta,
     programs: HashMap<Address, Program>,
-    program_accounts: HashSet<Address>,
+    account_rules: AccountRules,
     new_programs: Vec<Address>,
     accounts: Accounts,
     timers: Timers,
@@ -175,7 +175,7 @@ impl Engine {
             limits: config.limits,
             meta,
             programs: HashMap::new(),
-            program_accounts: HashSet::new(),
+            account_rules: AccountRules::default(),
             new_programs: Vec::new(),
             accounts: Accounts::new(hasher.clone()),
             watchers: Watchers::new(hasher),
@@ -663,7 +663,7 @@ impl Engine {
     /// Replaces an account now. Watchers see the change in the next slot.
     pub fn set_account(&mut self, address: Address, account: Option<Account>) -> Result<(), Error> {
         self.idle()?;
-        self.check_account(&address, account.as_ref())?;
+        self.account_rules.check(&address, account.as_ref())?;
         self.accounts.set(address, account);
         Ok(())
     }
@@ -672,29 +672,22 @@ impl Engine {
     pub fn update_accounts(&mut self, updates: Vec<AccountUpdate>) -> Result<(), Error> {
         self.idle()?;
         for update in &updates {
-            self.check_account(&update.address, Some(&update.account))?;
+            self.account_rules.check(&update.address, Some(&update.account))?;
         }
         self.accounts.queue_updates(updates);
         Ok(())
     }
 
-    fn check_account(&self, address: &Address, account: Option<&Account>) -> Result<(), Error> {
-        if self.is_program(address) || self.program_accounts.contains(address) {
-            return Err(Error::invalid("address", address, "an account that is not a loaded program; replace programs with addProgram"));
-        }
-        match account {
-            Some(account) if account.data.len() as u64 > MAX_ACCOUNT_DATA_LEN => {
-                Err(Error::invalid("data", format!("{} bytes", account.data.len()), format!("at most {MAX_ACCOUNT_DATA_LEN} bytes")))
-            }
-            _ => Ok(()),
-        }
+    /// What account states a host may hand in, as it is until programs are added or removed.
+    pub fn account_rules(&self) -> &AccountRules {
+        &self.account_rules
     }
 
     /// Makes a program known, or replaces it, with the accounts that stand for it. `code` names its contents.
     pub fn add_program(&mut self, address: Address, code: [u8; 32], accounts: Vec<(Address, Account)>) -> Result<(), Error> {
         self.idle()?;
         let addresses: Vec<_> = accounts.iter().map(|(address, _)| *address).collect();
-        self.program_accounts.extend(&addresses);
+        self.account_rules.protect(addresses.iter().chain([&address]));
         self.programs.insert(address, Program { code, accounts: addresses });
         self.new_programs.push(address);
         for (address, account) in accounts {
@@ -709,8 +702,8 @@ impl Engine {
         self.idle()?;
         let program = self.programs.remove(&address).ok_or(Error::UnknownProgram { program: address })?;
         self.new_programs.push(address);
+        self.account_rules.release(program.accounts.iter().chain([&address]));
         for address in program.accounts {
-            self.program_accounts.remove(&address);
             self.accounts.set(address, None);
         }
         Ok(())

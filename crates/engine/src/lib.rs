@@ -31,7 +31,7 @@ mod trigger;
 mod watcher;
 pub mod wheel;
 
-pub use account::{Account, AccountUpdate, MAX_ACCOUNT_DATA_LEN};
+pub use account::{Account, AccountRules, AccountUpdate, MAX_ACCOUNT_DATA_LEN};
 pub use address::{Address, AddressHasher, Keyed};
 pub use call::{Call, Caller, Reply};
 pub use callback::{AccountMeta, Callback};

@@ -201,6 +201,11 @@ impl<'a> Stage<'a> {
         self.engine.slot()
     }
 
+    /// Seconds since 1970 in the current slot.
+    pub fn unix_timestamp(&self) -> i64 {
+        self.engine.unix_timestamp()
+    }
+
     /// Notes a call whose arguments were so wrong that it could not be made.
     pub fn refuse(&mut self, code: ErrorCode) {
         self.staged.made_mut().records.push(Record::Refused(code));

@@ -157,9 +157,7 @@ impl Svm {
 
     /// Hands in account states for the next slot.
     pub fn update_accounts(&mut self, updates: Vec<AccountUpdate>) -> Result<(), Error> {
-        if let Some(update) = updates.iter().find(|update| runtime::is_reserved(&update.address)) {
-            return Err(reserved(update.address));
-        }
+        check_reserved(&updates)?;
         self.engine.update_accounts(updates)
     }
 
@@ -250,6 +248,16 @@ impl Svm {
     pub fn testing_observe(&mut self, observer: Observer) {
         self.observer = Some(observer);
     }
+}
+
+/// Whether [`Svm::update_accounts`] takes these, for who has no engine at hand but its rules.
+pub fn check_updates(rules: &AccountRules, updates: &[AccountUpdate]) -> Result<(), Error> {
+    check_reserved(updates)?;
+    updates.iter().try_for_each(|update| rules.check(&update.address, Some(&update.account)))
+}
+
+fn check_reserved(updates: &[AccountUpdate]) -> Result<(), Error> {
+    updates.iter().find(|update| runtime::is_reserved(&update.address)).map_or(Ok(()), |update| Err(reserved(update.address)))
 }
 
 fn reserved(address: Address) -> Error {

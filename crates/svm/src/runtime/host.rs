@@ -115,6 +115,11 @@ impl Invocation<'_> {
         frame::with(|frame| frame.stage.slot()).unwrap_or(0)
     }
 
+    /// Seconds since 1970 in the slot.
+    pub fn unix_timestamp(&self) -> i64 {
+        frame::with(|frame| frame.stage.unix_timestamp()).unwrap_or(0)
+    }
+
     /// What `sol_async_context` would write; nothing when the program was not called back.
     pub fn context(&self) -> Vec<u8> {
         let top_level = self.context.get_stack_height() == 1;
@@ -217,8 +222,6 @@ impl Invocation<'_> {
         if let Some(data) = change.data
             && account.get_data() != data
         {
-            account.can_data_be_resized(data.len())?;
-            account.can_data_be_changed()?;
             account.set_data_from_slice(&data)?;
         }
         // At last: who gives an account away can still change it before.
