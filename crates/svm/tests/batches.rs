@@ -1,14 +1,17 @@
 //! Random batches, by any number of workers and by both executors: one report, to the last log line and state hash.
 //!
 //! Tasks of a batch meet in accounts, in ring buffers, at limits, or not at all; they fail, run out of units, fill the queue, cancel each other, arm
-//! timers and watchers for later batches, and call each other. In every other history, workers take their time at random, and panic.
+//! timers and watchers for later batches, and call each other, some of them functions of the host. In every other history, workers take their time
+//! at random, and panic. One engine processes its slots in parts, on other threads but for what needs the host.
 //!
 //! `BATCHES=n` makes more of them, `SEED=n` others.
 
+mod hosted;
 mod random;
 mod support;
 
 use async_bpf_svm::*;
+use hosted::{Calls, HOSTED, op, slot_in_parts};
 use random::{Dice, Place, setting, unsteady};
 use std::sync::Arc;
 use support::*;
@@ -17,6 +20,7 @@ const BATCHES_OF_A_HISTORY: u64 = 25;
 const ACCOUNTS: usize = 6;
 const WORKERS: [usize; 5] = [1, 2, 3, 4, 8];
 const PROGRAMS: [Address; 2] = [CONFORMANCE, TWIN];
+const OWNERS: [Address; 3] = [CONFORMANCE, TWIN, HOSTED];
 
 #[test]
 fn any_number_of_workers_agrees() {
@@ -28,9 +32,9 @@ fn any_number_of_workers_agrees() {
     }
     println!("{tally:?}");
     // Whatever there is for tasks to meet in, they met in it.
-    let Tally { outcomes, committed, failed, expired, left_over, refused, spoiled } = tally;
+    let Tally { outcomes, committed, failed, expired, left_over, refused, spoiled, hosted } = tally;
     assert!(outcomes > batches * 5 && committed > outcomes / 4 && failed > outcomes / 20);
-    assert!(expired > 0 && left_over > 0 && refused > 0 && spoiled > 0);
+    assert!(expired > 0 && left_over > 0 && refused > 0 && spoiled > 0 && hosted > batches);
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ struct Tally {
     refused: u64,
     /// Calls that a limit, a full or an empty ring buffer answered.
     spoiled: u64,
+    /// Calls of a function of the host.
+    hosted: u64,
 }
 
 /// What the tasks of a batch mostly do to each other.
@@ -60,8 +66,9 @@ enum Meeting {
 struct History<'t> {
     dice: Dice,
     tally: &'t mut Tally,
-    /// The same engine, for every number of workers, and the last by the stock executor.
+    /// The same engine, for every number of workers; by the stock executor; and the last in parts. With what has called functions of its host.
     svms: Vec<Svm>,
+    calls: Vec<Calls>,
     rings: Vec<u64>,
     /// Timers that are due in the batch, so that tasks before them can cancel what has run ahead already.
     due: Vec<u64>,
@@ -78,25 +85,30 @@ impl<'t> History<'t> {
             ..Limits::default()
         };
         let unsteady_seed = dice.one_in(2).then(|| dice.word());
-        let executors = WORKERS.map(|workers| (workers, Executor::Lean)).into_iter().chain([(1, Executor::Stock)]);
+        let executors = WORKERS.map(|workers| (workers, Executor::Lean)).into_iter().chain([(1, Executor::Stock), (2, Executor::Lean)]);
         let svms = executors.map(|(workers, executor)| {
             let engine = Config { limits: limits.clone(), ..Config::default() };
             let mut svm = Svm::new(SvmConfig { engine, workers, executor, logs: true }).unwrap();
             PROGRAMS.iter().for_each(|program| svm.add_program(*program, &elf("conformance")).unwrap());
+            svm.add_host_program(HOSTED, "1").unwrap();
             if let Some(seed) = unsteady_seed.filter(|_| workers > 1) {
                 svm.testing_observe(unsteady(seed));
             }
             svm
         });
-        let mut history = History { svms: svms.collect(), dice, tally, rings: Vec::new(), due: Vec::new() };
+        let svms: Vec<_> = svms.collect();
+        let calls = svms.iter().map(|_| Calls::default()).collect();
+        let mut history = History { svms, calls, dice, tally, rings: Vec::new(), due: Vec::new() };
         for n in 0..ACCOUNTS {
-            let owner = PROGRAMS[n % 2];
+            let owner = OWNERS[n % OWNERS.len()];
             history.all(|svm| set(svm, key(n as u8), RICH, &[0; 16], owner));
         }
         for (program, other) in [(CONFORMANCE, TWIN), (TWIN, CONFORMANCE)] {
             let size = 64 + history.dice.below(400) as u64;
             let id = history.call(Caller::Host, Call::RingCreate { program, size: Some(size), reader: RingReader::Program }).unwrap();
-            history.call(Caller::Program(program), Call::RingGrant { id, program: other, rights: 3 }).unwrap();
+            for program_granted in [other, HOSTED] {
+                history.call(Caller::Program(program), Call::RingGrant { id, program: program_granted, rights: 3 }).unwrap();
+            }
             history.rings.push(id);
         }
         history
@@ -111,14 +123,18 @@ impl<'t> History<'t> {
                 self.arm(slot);
             }
             for task in 0..1 + self.dice.below(30) {
-                self.submit(meeting, task, slot);
+                if self.dice.one_in(10) {
+                    self.submit_hosted(slot);
+                } else {
+                    self.submit(meeting, task, slot);
+                }
             }
             if self.dice.one_in(2) {
                 let (n, value) = (self.dice.below(ACCOUNTS) as u8, self.dice.word());
                 let account = Account {
                     lamports: RICH,
                     data: Arc::new([value, 0].map(u64::to_le_bytes).concat()),
-                    owner: PROGRAMS[n as usize % 2],
+                    owner: OWNERS[n as usize % OWNERS.len()],
                     executable: false,
                 };
                 self.all(|svm| svm.update_accounts(vec![AccountUpdate { address: key(n), account: account.clone(), write_version: None }]).unwrap());
@@ -135,11 +151,19 @@ impl<'t> History<'t> {
 
     fn slot(&mut self, slot: u64) {
         let input = SlotInput { slot, unix_timestamp: None };
-        let reports: Vec<_> = self.svms.iter_mut().map(|svm| svm.process_slot(input).unwrap()).collect();
+        let last = self.svms.len() - 1;
+        let process = |(n, (svm, calls)): (usize, (&mut Svm, &Calls))| {
+            let report = if n == last { slot_in_parts(svm, input, calls) } else { svm.process_slot_in(input, calls) };
+            report.unwrap()
+        };
+        let reports: Vec<_> = self.svms.iter_mut().zip(&self.calls).enumerate().map(process).collect();
         let (first, others) = reports.split_first().unwrap();
-        for (other, workers) in others.iter().zip(WORKERS.iter().skip(1).chain([&1])) {
-            assert_eq!(first, other, "with {workers} workers");
+        for (n, other) in others.iter().enumerate() {
+            assert_eq!(first, other, "of engine {n}");
+            assert_eq!(self.calls[0], self.calls[n + 1], "of engine {n}");
         }
+        self.tally.hosted += self.calls[0].0.borrow().len() as u64;
+        self.calls.iter().for_each(|calls| calls.0.borrow_mut().clear());
         let tally = &mut *self.tally;
         tally.left_over += u64::from(first.tasks_pending > 0);
         for outcome in &first.outcomes {
@@ -199,6 +223,44 @@ impl<'t> History<'t> {
         let priority = Priority::try_from(dice.below(4) as u64).unwrap();
         let deadline_slot = dice.one_in(4).then(|| now + dice.below(3) as u64);
         let callback = Arc::new(Callback { compute_budget, ..callback(program, &script.0, &accounts) });
+        if self.call(Caller::Host, Call::TaskSchedule { callback, priority, deadline_slot }).is_none() {
+            self.tally.refused += 1;
+        }
+    }
+
+    /// A function of the host, or a program that invokes one.
+    fn submit_hosted(&mut self, now: u64) {
+        let dice = &mut self.dice;
+        let mut data = Vec::new();
+        for _ in 0..dice.below(5) {
+            let op = dice.pick(&[op::CONSUME, op::ADD, op::ADD, op::TIMER, op::PUSH, op::POP, op::LOG, op::LOG, op::GIVE, op::FAIL]);
+            data.push(op);
+            if op == op::PUSH || op == op::POP {
+                data.extend(dice.pick(&self.rings).to_le_bytes());
+            }
+        }
+        let account = key(dice.below(ACCOUNTS) as u8);
+        let account = AccountMeta { address: account, signer: false, writable: !dice.one_in(4) };
+        let other = dice.pick(&PROGRAMS);
+        let compute_budget = dice.pick(&[1_500, 30_000, 60_000]);
+        let write = Script::new().op(33).n(0).n(3).bytes(&[dice.word() as u8]);
+        let callback = match dice.below(3) {
+            0 => callback(HOSTED, &data, &[account, readonly(other)]),
+            // Reaches for memory that it does not have when the function has run already: nothing may run twice.
+            1 => {
+                let end = Script::new().invoke(1, 0, 1, &data);
+                let end = if dice.one_in(3) { end.op(33).n(0).n(1 << 40).bytes(&[1]) } else { end };
+                callback(other, &end.0, &[account, readonly(HOSTED)])
+            }
+            _ => {
+                data.push(op::INVOKE);
+                data.extend(&write.0);
+                callback(HOSTED, &data, &[account, readonly(other)])
+            }
+        };
+        let callback = Arc::new(Callback { compute_budget, ..callback });
+        let priority = Priority::try_from(dice.below(4) as u64).unwrap();
+        let deadline_slot = dice.one_in(4).then(|| now + dice.below(3) as u64);
         if self.call(Caller::Host, Call::TaskSchedule { callback, priority, deadline_slot }).is_none() {
             self.tally.refused += 1;
         }
