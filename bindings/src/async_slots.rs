@@ -39,16 +39,15 @@ pub struct SlotTask {
     /// The engine, until it is put down or lost; or why there is none.
     host: Option<Box<Host>>,
     refusal: Option<Refusal>,
-    input: Option<SlotInput>,
 }
 
 impl SlotTask {
-    fn new(handle: u32, host: Result<Box<Host>, Refusal>, input: Option<SlotInput>) -> AsyncTask<Self> {
+    fn new(handle: u32, host: Result<Box<Host>, Refusal>) -> AsyncTask<Self> {
         let (host, refusal) = match host {
             Ok(host) => (Some(host), None),
             Err(refusal) => (None, Some(refusal)),
         };
-        AsyncTask::new(SlotTask { handle, host, refusal, input })
+        AsyncTask::new(SlotTask { handle, host, refusal })
     }
 
     fn go_on(&mut self) -> Result<Response, Refusal> {
@@ -57,16 +56,15 @@ impl SlotTask {
         }
         // Should it panic, the engine is gone with it.
         let mut host = self.host.take().ok_or_else(Refusal::closed)?;
-        let begun = self.input.take().map_or(Ok(()), |input| host.svm.begin_slot(input));
-        let response = begun.map(|()| match host.svm.continue_slot() {
+        let response = match host.svm.continue_slot() {
             Some(report) => {
                 host.listeners.publish(&report);
                 response(&report)
             }
             None => Response::of(&Step::NeedsHost),
-        });
+        };
         self.host = Some(host);
-        Ok(response?)
+        Ok(response)
     }
 }
 
@@ -95,24 +93,21 @@ impl Task for SlotTask {
     }
 }
 
-/// Begins a slot on another thread; the reply says where it has come to. Unless it is refused with ENGINE_BUSY or SHUTDOWN at once, `endSlot` follows.
+/// Begins a slot and processes it on another thread; the reply says where it has come to. `endSlot` follows in the end.
 #[napi_derive::napi(ts_return_type = "Promise<Uint8Array>")]
 pub fn start_slot(handle: u32, request: &[u8]) -> AsyncTask<SlotTask> {
     let input = wire::decode(request).map(|SlotRequest { slot, unix_timestamp }| SlotInput { slot, unix_timestamp });
-    match input {
-        Ok(input) => SlotTask::new(handle, engines::begin_slot(handle), Some(input)),
-        Err(refusal) => SlotTask::new(handle, Err(refusal), None),
-    }
+    SlotTask::new(handle, input.and_then(|input| engines::begin_slot(handle, input)))
 }
 
 /// Goes on with it.
 #[napi_derive::napi(ts_return_type = "Promise<Uint8Array>")]
 pub fn continue_slot(handle: u32) -> AsyncTask<SlotTask> {
-    SlotTask::new(handle, engines::take_up(handle), None)
+    SlotTask::new(handle, engines::take_up(handle))
 }
 
 /// Runs what the slot needs JavaScript for, on this thread.
-#[napi_derive::napi(ts_args_type = "handle: number, runner: (request: Uint8Array) => Uint8Array")]
+#[napi_derive::napi(ts_args_type = "handle: number, runner: (request: Buffer) => Uint8Array")]
 pub fn run_in_host<'env>(env: &'env Env, handle: u32, runner: Function<'env>) -> napi::Result<Uint8ArraySlice<'env>> {
     // SAFETY: both are those of this call.
     let programs = unsafe { Programs::new(env.raw(), runner.raw()) };

@@ -1,7 +1,7 @@
 //! The engines of one Node environment, by their handles, and where each of them is.
 
 use crate::{Refusal, events::Listeners};
-use async_bpf_svm::{AccountRules, AccountUpdate, Error, Svm, check_updates};
+use async_bpf_svm::{AccountRules, AccountUpdate, Error, SlotInput, Svm, check_updates};
 use std::{cell::RefCell, mem};
 
 /// An engine, and who listens to it.
@@ -96,12 +96,16 @@ pub fn slot(handle: u32) -> Result<u64> {
     slot.map_or_else(|| with_host(handle, |host| Ok(host.svm.engine().slot())), Ok)
 }
 
-/// Takes an engine out for a slot that another thread processes.
-pub fn begin_slot(handle: u32) -> Result<Box<Host>> {
+/// Begins a slot, and takes the engine out, so that another thread can process it.
+pub fn begin_slot(handle: u32, input: SlotInput) -> Result<Box<Host>> {
     with_place(handle, |place| match mem::replace(place, Place::InCall) {
-        Place::Here(host) => {
-            let engine = host.svm.engine();
-            let (slot, rules) = (engine.slot(), engine.account_rules().clone());
+        Place::Here(mut host) => {
+            let slot = host.svm.engine().slot();
+            if let Err(error) = host.svm.begin_slot(input) {
+                *place = Place::Here(host);
+                return Err(error.into());
+            }
+            let rules = host.svm.engine().account_rules().clone();
             *place = Place::InSlot(Box::new(InSlot { host: None, slot, rules, updates: Vec::new() }));
             Ok(host)
         }

@@ -84,7 +84,7 @@ pub fn call_with_memory<'env>(env: &'env Env, handle: u32, request: &[u8], memor
 }
 
 /// Runs one instruction of an engine; `runner` runs the programs that are JavaScript functions.
-#[napi(ts_args_type = "handle: number, request: Uint8Array, runner: (request: Uint8Array) => Uint8Array")]
+#[napi(ts_args_type = "handle: number, request: Uint8Array, runner: (request: Buffer) => Uint8Array")]
 pub fn invoke<'env>(env: &'env Env, handle: u32, request: &[u8], runner: Function<'env>) -> Result<Uint8ArraySlice<'env>> {
     // SAFETY: both are those of this call.
     let programs = unsafe { Programs::new(env.raw(), runner.raw()) };

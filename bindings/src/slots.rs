@@ -40,7 +40,7 @@ const WORDS: usize = 9;
 
 pub const CALLBACKS: [(&CStr, Callback); 2] = [(c"processSlot", process_slot), (c"TESTING_number", testing_number)];
 
-/// `processSlot(handle: number, memory: ArrayBuffer, runner: (request: Uint8Array) => Uint8Array): string | undefined`: the state hash;
+/// `processSlot(handle: number, memory: ArrayBuffer, runner: (request: Buffer) => Uint8Array): string | undefined`: the state hash;
 /// `undefined` when it was refused.
 unsafe extern "C" fn process_slot(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this.

@@ -20,7 +20,7 @@ export declare function endSlot(handle: number): Uint8Array
 export declare function invocation(request: Uint8Array): Uint8Array
 
 /** Runs one instruction of an engine; `runner` runs the programs that are JavaScript functions. */
-export declare function invoke(handle: number, request: Uint8Array, runner: (request: Uint8Array) => Uint8Array): Uint8Array
+export declare function invoke(handle: number, request: Uint8Array, runner: (request: Buffer) => Uint8Array): Uint8Array
 
 /** Creates an engine; the reply holds its handle. */
 export declare function open(request: Uint8Array): Uint8Array
@@ -29,9 +29,9 @@ export declare function open(request: Uint8Array): Uint8Array
 export declare function producerClose(handle: number): boolean
 
 /** Runs what the slot needs JavaScript for, on this thread. */
-export declare function runInHost(handle: number, runner: (request: Uint8Array) => Uint8Array): Uint8Array
+export declare function runInHost(handle: number, runner: (request: Buffer) => Uint8Array): Uint8Array
 
-/** Begins a slot on another thread; the reply says where it has come to. Unless it is refused with ENGINE_BUSY or SHUTDOWN at once, `endSlot` follows. */
+/** Begins a slot and processes it on another thread; the reply says where it has come to. `endSlot` follows in the end. */
 export declare function startSlot(handle: number, request: Uint8Array): Promise<Uint8Array>
 
 /** What the last call without a wrapper has left: why it was refused, or what there was no room for. */

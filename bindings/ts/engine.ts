@@ -268,7 +268,7 @@ export class AsyncBpfEngine {
   /** The calls of on-chain programs, with their names, arguments and codes, made on behalf of a program. */
   syscalls(programId: AddressLike): Syscalls {
     this.#connection.assertOpen();
-    const program = toAddress(programId, 'programId').slice();
+    const program = Uint8Array.from(toAddress(programId, 'programId'));
     return new Syscalls(this.#connection.onBehalfOf(program), program, []);
   }
 

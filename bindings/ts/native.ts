@@ -10,7 +10,7 @@ interface BareCalls {
   /** Puts a message into a queue that native code reads. If it cannot, why: BUFFER_FULL, INVALID_ARGUMENT, or SHUTDOWN for no such queue. */
   producerPush(handle: number, message: Uint8Array): ErrorCode | undefined;
   /** Processes a slot, asked for and answered in memory. Its state hash in hex; if it cannot, nothing, and `takeReply` says why. */
-  processSlot(handle: number, memory: ArrayBuffer, runner: (request: Uint8Array) => Uint8Array): string | undefined;
+  processSlot(handle: number, memory: ArrayBuffer, runner: (request: Buffer) => Uint8Array): string | undefined;
   /** Hands in account states in columns. If it cannot, a code, and `takeReply` says why. */
   submitBatch(
     handle: number,

@@ -43,7 +43,7 @@ export class Syscalls {
   /** @internal */
   constructor(channel: Channel, program: Uint8Array, accounts: AccountMeta[]) {
     this.#channel = channel;
-    this.#program = program.slice();
+    this.#program = program;
     this.#accounts = accounts;
   }
 

@@ -5,7 +5,7 @@ import { ErrorCode, Priority } from './constants.js';
 import { AsyncBpfError } from './errors.js';
 import type { Outcomes } from './slots.js';
 import type { Outcome, TaskHandle, TaskOptions } from './types.js';
-import { Call } from './wire.js';
+import { Call, Writer } from './wire.js';
 
 /** Tasks that the host submits. */
 export class Tasks {
@@ -30,12 +30,11 @@ export class Tasks {
     const callback = toCallback(options, this.#connection.defaultBudget);
     const queue = toPriority(priority, Priority.NORMAL);
     const deadline = optionalU64(deadlineSlot, 'deadlineSlot');
+    const request = Writer.call('host', Call.TaskSchedule).callback(callback).u8(queue);
+    request.option(deadline, (slot) => request.u64(slot));
     const task = new Submitted();
     const schedule = () => {
-      task.id = this.#connection.call('host', Call.TaskSchedule, (writer) => {
-        writer.callback(callback).u8(queue);
-        writer.option(deadline, (slot) => writer.u64(slot));
-      }).value;
+      task.id = this.#connection.request(request).u64();
       this.#submitted.set(task.id, task);
     };
     if (!this.#connection.isElsewhere) {
@@ -43,8 +42,6 @@ export class Tasks {
       return task;
     }
     this.#connection.assertOpen();
-    // Bytes that belong to the caller may be others by then.
-    callback.data = callback.data.slice();
     this.#connection.afterSlot(() => {
       try {
         schedule();

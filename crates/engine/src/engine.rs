@@ -197,6 +197,13 @@ impl Engine {
 
     /// The same with the help of other threads, if there are so many changed accounts that it pays.
     pub fn step_with(&mut self, input: SlotInput, parallel: &dyn ForEach) -> Result<Progress, Error> {
+        self.begin_slot(input)?;
+        Ok(self.fire(parallel))
+    }
+
+    /// Begins a slot, and no more: what the host does from now on, reading ring buffers for instance, counts for the next one.
+    /// [`Engine::fire`] goes on.
+    pub fn begin_slot(&mut self, input: SlotInput) -> Result<(), Error> {
         self.idle()?;
         let SlotInput { slot, unix_timestamp } = input;
         let previous = self.meta.slot;
@@ -209,7 +216,7 @@ impl Engine {
         self.meta.slot = slot;
         self.meta.stats.slots_processed += 1;
         self.changed.clear();
-        let mut report = SlotReport {
+        let report = SlotReport {
             slot,
             outcomes: Vec::new(),
             timers_fired: 0,
@@ -224,13 +231,24 @@ impl Engine {
         if slot / CLEAN_UP_SLOTS > previous / CLEAN_UP_SLOTS {
             self.timers.clean_up();
         }
-        self.fire_timers(&mut report);
-        self.accounts.apply_updates();
-        self.match_watchers(parallel, &mut report);
-        self.order_tasks(&mut report);
         let batch = std::mem::take(&mut self.spare_batch);
         self.running = Some(Running { batch, next: 0, ahead: 0, report });
-        Ok(self.advance())
+        Ok(())
+    }
+
+    /// Fires timers, matches watchers, queues and orders tasks of the slot that was begun.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn fire(&mut self, parallel: &dyn ForEach) -> Progress {
+        let mut running = self.running.take().expect("a slot was begun");
+        self.fire_timers(&mut running.report);
+        self.accounts.apply_updates();
+        self.match_watchers(parallel, &mut running.report);
+        self.order_tasks(&mut running.report);
+        self.running = Some(running);
+        self.advance()
     }
 
     /// The tasks that may run now, in order, without those that an earlier one has cancelled in front. Whoever runs them ahead of

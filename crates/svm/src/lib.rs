@@ -44,7 +44,7 @@ pub struct Svm {
     slot: SlotEnvironment,
     workers: Workers,
     window: Window,
-    /// Of the slot that is under way.
+    /// Of the slot that is under way, unless it has just begun.
     progress: Option<Progress>,
     /// For tests.
     observer: Option<Observer>,
@@ -172,9 +172,10 @@ impl Svm {
         Ok(self.go_on(Some(host)).expect("the host is here"))
     }
 
-    /// Begins a slot, which [`Svm::continue_slot`] processes: on any thread, while that of the host does something else.
+    /// Begins a slot, which [`Svm::continue_slot`] processes: on any thread, while that of the host does something else. What the host does
+    /// from now on counts for the next one.
     pub fn begin_slot(&mut self, input: SlotInput) -> Result<(), Error> {
-        self.progress = Some(self.engine.step_with(input, &self.workers)?);
+        self.engine.begin_slot(input)?;
         self.window.begin_slot();
         Ok(())
     }
@@ -197,7 +198,7 @@ impl Svm {
 
     fn go_on(&mut self, host: Option<&dyn HostPrograms>) -> Option<SlotReport> {
         loop {
-            match self.progress.take().expect("a slot was begun") {
+            match self.progress.take().unwrap_or_else(|| self.engine.fire(&self.workers)) {
                 Progress::Report(report) => return Some(report),
                 Progress::Batch => {
                     self.enter_slot();
