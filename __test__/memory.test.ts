@@ -21,3 +21,36 @@ test('100,000 slots without a turn of the event loop leave nothing behind', () =
   const megabytes = Number(execFileSync(process.execPath, args, { encoding: 'utf8' }));
   expect(megabytes).toBeLessThan(40);
 });
+
+const DESTROYED = `
+  const { AsyncBpfEngine } = require(process.argv[1]);
+  const engine = new AsyncBpfEngine({ workers: 1, startSlot: 1 });
+  const address = '4uQeVj5tqViQh7yWWGStvkEG1Zmhx6uasJtWCJziofM';
+  engine.addProgram(address, require('node:fs').readFileSync(process.argv[2]));
+  const resident = () => (gc(), process.memoryUsage().rss);
+  const rounds = async (count) => {
+    for (let n = 0; n < count; n++) {
+      const id = engine.rings.create({ programId: address, size: 1_048_576, reader: 'host' });
+      const data = Buffer.alloc(10);
+      data[1] = 15;
+      data.writeBigUInt64LE(id, 2);
+      engine.tasks.submit({ programId: address, data });
+      const { outcomes } = await engine.processSlotAsync(engine.slot + 1n);
+      if (outcomes[0].status !== 'committed' || engine.rings.get(id)) throw new Error('it was not destroyed');
+      if (n % 10 === 0) gc();
+    }
+  };
+  (async () => {
+    await rounds(20);
+    const before = resident();
+    await rounds(100);
+    console.log((resident() - before) / 1e6);
+  })();
+`;
+
+// The shared memory of such a ring buffer, two MiB of it, belongs to JavaScript, and can only be given back on its thread.
+test('ring buffers that a program destroys on another thread leave nothing behind', () => {
+  const args = ['--expose-gc', '-e', DESTROYED, join(__dirname, '../dist/index.js'), join(__dirname, '../programs/prebuilt/conformance.so')];
+  const megabytes = Number(execFileSync(process.execPath, args, { encoding: 'utf8' }));
+  expect(megabytes).toBeLessThan(60);
+});

@@ -2,7 +2,15 @@
 
 import { getProgramDerivedAddress } from '@solana/kit';
 import { describe, expect, test } from 'vitest';
-import { AsyncBpfEngine, ErrorCode, Priority, WatcherTrigger, type CallbackCause, type Program, type ProgramContext } from '../dist/index.js';
+import {
+  AsyncBpfEngine,
+  ErrorCode,
+  Priority,
+  WatcherTrigger,
+  type CallbackCause,
+  type Program,
+  type ProgramContext,
+} from '../dist/index.js';
 import { address, addressBytes, SYSTEM_PROGRAM } from './support/addresses.js';
 import { readU64, u64, utf8 } from './support/bytes.js';
 import { decode, End, script, type Call } from './support/conformance.js';

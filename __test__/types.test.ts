@@ -20,8 +20,10 @@ import type {
   AddressLike,
   AsyncBpfErrorOf,
   Bytes,
+  CallbackCause,
   CallbackInfo,
   CallbackOptions,
+  CpiOptions,
   EngineEvent,
   EngineOptions,
   ErrorCodeName,
@@ -33,6 +35,11 @@ import type {
   OutcomeEvent,
   PeriodicTimerOptions,
   Pointer,
+  Program,
+  ProgramAccount,
+  ProgramContext,
+  ProgramOptions,
+  ReturnData,
   RingEntry,
   RingEntryView,
   RingInfo,
@@ -49,6 +56,7 @@ import type {
   Tasks,
   TimerInfo,
   TimerOptions,
+  TimerParams,
   Timers,
   U64Like,
   WatcherInfo,
@@ -89,12 +97,24 @@ const ENTRIES: Record<string, { values: string[]; types: string[] }> = {
     ],
     types: [
       ...['AccountBatch', 'AccountBatchOptions', 'AccountFlags', 'AccountInfo', 'AccountInit', 'AccountMetaInfo', 'AccountMetaLike'],
-      ...['AccountUpdate', 'Address', 'AddressLike', 'AnyTimerInfo', 'AnyWatcherInfo', 'AsyncBpfErrorOf', 'Bytes', 'CallbackInfo'],
+      ...['AccountUpdate', 'Address', 'AddressLike', 'AnyTimerInfo', 'AnyWatcherInfo', 'AsyncBpfErrorOf', 'Bytes', 'CallbackCause'],
+      ...['CallbackInfo', 'CpiOptions', 'Program', 'ProgramAccount', 'ProgramContext', 'ProgramOptions', 'ReturnData'],
       ...['CallbackOptions', 'ChangeWatcherInfo', 'DeadlineTimerInfo', 'Ending', 'EngineEvent', 'EngineOptions', 'ErrorCodeName'],
       ...['EventOptions', 'GapEvent', 'Invocation', 'Limits', 'OneShotTimerInfo', 'Outcome', 'OutcomeError', 'OutcomeEvent'],
       ...['PatternWatcherInfo', 'PeriodicTimerInfo', 'PeriodicTimerOptions', 'Pointer', 'RingEntry', 'RingEntryView', 'RingInfo'],
       ...['RingOptions', 'Rings', 'SlotEvent', 'SlotOptions', 'SlotReport', 'Source', 'Stats', 'Syscalls', 'TaskHandle', 'TaskOptions'],
-      ...['Tasks', 'ThresholdWatcherInfo', 'TimerInfo', 'TimerOptions', 'Timers', 'Trace', 'U64Like', 'WatcherInfo', 'WatcherOptions'],
+      ...[
+        'Tasks',
+        'ThresholdWatcherInfo',
+        'TimerInfo',
+        'TimerOptions',
+        'TimerParams',
+        'Timers',
+        'Trace',
+        'U64Like',
+        'WatcherInfo',
+        'WatcherOptions',
+      ],
       'Watchers',
     ],
   },
@@ -169,7 +189,17 @@ test('constants are literals', () => {
 
 type Parts = 'timers' | 'watchers' | 'rings' | 'tasks';
 type Calls = 'addProgram' | 'removeProgram' | 'setAccount' | 'getAccount' | 'updateAccounts' | 'accountBatch' | 'invoke' | 'processSlot';
-type Others = 'events' | 'syscalls' | 'stats' | 'slot' | 'stateHash' | 'drain' | 'close' | typeof Symbol.dispose;
+type Others =
+  | 'processSlotAsync'
+  | typeof Symbol.asyncDispose
+  | 'events'
+  | 'syscalls'
+  | 'stats'
+  | 'slot'
+  | 'stateHash'
+  | 'drain'
+  | 'close'
+  | typeof Symbol.dispose;
 
 test('the engine', () => {
   type Engine = AsyncBpfEngine;
@@ -181,7 +211,7 @@ test('the engine', () => {
     readonly rings: Rings;
     readonly tasks: Tasks;
   }>();
-  expectTypeOf<Engine['addProgram']>().toEqualTypeOf<(address: AddressLike, elf: Uint8Array) => void>();
+  expectTypeOf<Engine['addProgram']>().toEqualTypeOf<(address: AddressLike, elf: Uint8Array | Program, options?: ProgramOptions) => void>();
   expectTypeOf<Engine['removeProgram']>().toEqualTypeOf<(address: AddressLike) => void>();
   expectTypeOf<Engine['setAccount']>().toEqualTypeOf<(address: AddressLike, account: AccountInit) => void>();
   expectTypeOf<Engine['getAccount']>().toEqualTypeOf<(address: AddressLike) => AccountInfo | undefined>();
@@ -195,7 +225,8 @@ test('the engine', () => {
   expectTypeOf<Engine['slot']>().toEqualTypeOf<bigint>();
   expectTypeOf<Engine['stateHash']>().toEqualTypeOf<() => string>();
   expectTypeOf<Engine['drain' | 'close' | typeof Symbol.dispose]>().toEqualTypeOf<() => void>();
-  expectTypeOf<Engine>().toExtend<Disposable>();
+  expectTypeOf<Engine['processSlotAsync']>().toEqualTypeOf<(slot: U64Like, options?: SlotOptions) => Promise<SlotReport>>();
+  expectTypeOf<Engine>().toExtend<Disposable & AsyncDisposable>();
 });
 
 test('its parts', () => {
@@ -248,6 +279,45 @@ test('a batch of accounts', () => {
   expectTypeOf<AccountBatchOptions>().toEqualTypeOf<{ capacity: number; dataLength?: number; writeVersions?: boolean }>();
 });
 
+test('a program that is a function', () => {
+  expectTypeOf<Program>().toEqualTypeOf<(context: ProgramContext) => number | void>();
+  expectTypeOf<ProgramOptions>().toEqualTypeOf<{ version?: string }>();
+  expectTypeOf<Methods<ProgramContext>>().toEqualTypeOf<{
+    readonly accounts: readonly ProgramAccount[];
+    readonly data: Uint8Array;
+    readonly slot: bigint;
+    readonly unixTimestamp: bigint;
+    readonly cause: CallbackCause | undefined;
+    readonly syscalls: Syscalls;
+    readonly programId: Address;
+    readonly remainingUnits: bigint;
+    consume: (units: U64Like) => void;
+    log: (message: string) => void;
+    setReturnData: (data: Uint8Array) => void;
+    invoke: (options: CpiOptions) => ReturnData | undefined;
+  }>();
+  expectTypeOf<Methods<ProgramAccount>>().toEqualTypeOf<{
+    readonly isSigner: boolean;
+    readonly isWritable: boolean;
+    readonly executable: boolean;
+    readonly address: Address;
+    get lamports(): bigint;
+    set lamports(lamports: U64Like);
+    get owner(): Address;
+    set owner(owner: AddressLike);
+    data: Uint8Array;
+  }>();
+  expectTypeOf<CpiOptions>().toEqualTypeOf<{
+    programId: AddressLike;
+    accounts?: Iterable<AccountMetaLike>;
+    data?: Uint8Array;
+    signers?: Iterable<Iterable<Uint8Array>>;
+  }>();
+  expectTypeOf<ReturnData>().toEqualTypeOf<{ programId: Address; data: Uint8Array }>();
+  // What returns a promise has not been thought through: it is refused when it runs, and by the compiler where it sees it.
+  expectTypeOf<() => Promise<void>>().not.toExtend<Program>();
+});
+
 /** A class without what TypeScript keeps about its private members. */
 type Methods<T> = { [Name in keyof T]: T[Name] };
 
@@ -256,6 +326,7 @@ test('the calls of programs', () => {
   expectTypeOf<Methods<Syscalls>>().toEqualTypeOf<{
     sol_timer_create: (triggerSlot: U64Like, ...callback: Parameters<Create>) => bigint;
     sol_timer_create_periodic: (startSlot: U64Like, periodSlots: U64Like, ...callback: Parameters<Create>) => bigint;
+    sol_timer_create_with: (params: TimerParams) => bigint;
     sol_timer_cancel: (timerId: U64Like) => ErrorCode;
     sol_watcher_create: (account: Pointer, triggerType: U64Like, ...callback: Parameters<Create>) => bigint;
     sol_watcher_create_threshold: (

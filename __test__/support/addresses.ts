@@ -11,4 +11,9 @@ export function address(name: string): string {
   return bs58.encode(addressBytes(name));
 }
 
+/** The bytes of any address. */
+export function addressBytesOf(text: string): Uint8Array {
+  return bs58.decode(text);
+}
+
 export const SYSTEM_PROGRAM = bs58.encode(new Uint8Array(32));

@@ -1,4 +1,4 @@
-/** The ways in which vectors are played from here. A fourth is crates/engine/tests/conformance.rs. */
+/** The ways in which vectors are played from here. Another is crates/engine/tests/conformance.rs. */
 
 import { AsyncBpfEngine, ErrorCode, type ErrorCodeName } from '../../dist/index.js';
 import { Model } from '../../model/index.js';
@@ -6,6 +6,7 @@ import { script } from '../../model/script.js';
 import { prebuilt } from './engine.js';
 import type { Argument } from './conformance.js';
 import type { Host, Reply, ResolvedCall, Subject } from './player.js';
+import { scriptProgram } from './script-program.js';
 import type { EngineSpec, Vector } from './vectors.js';
 
 export interface Runner {
@@ -19,6 +20,16 @@ const NAMES = Object.fromEntries(Object.entries(ErrorCode).map(([name, code]) =>
 
 /** A program makes the calls in the virtual machine. */
 export const onChain: Runner = { name: 'on-chain program', lacks: [], open: (engine) => openEngine(engine) };
+
+/** A program that is a JavaScript function makes the calls. */
+export const inJavaScript: Runner = {
+  name: 'JavaScript function',
+  lacks: ['pointers', 'context'],
+  open(options = {}) {
+    const engine = new AsyncBpfEngine({ workers: 1, ...engineOptions(options) });
+    return { host: engine, addProgram: (address) => engine.addProgram(address, scriptProgram), [Symbol.dispose]: () => engine.close() };
+  },
+};
 
 /** `engine.syscalls` makes the calls: no invocation is around them, and a pointer and its length are one. */
 export const typescript: Runner = {
@@ -44,7 +55,7 @@ export const model: Runner = {
   },
 };
 
-export const runners = [typescript, onChain, model];
+export const runners = [typescript, onChain, inJavaScript, model];
 
 export function runs(runner: Runner, vector: Vector): boolean {
   return (vector.needs ?? []).every((need) => !runner.lacks.includes(need));

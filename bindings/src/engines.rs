@@ -1,6 +1,6 @@
 //! The engines of one Node environment, by their handles, and where each of them is.
 
-use crate::{Refusal, events::Listeners};
+use crate::{Refusal, events::Listeners, shared_memory::free_left_behind};
 use async_bpf_svm::{AccountRules, AccountUpdate, Error, SlotInput, Svm, check_updates};
 use std::{cell::RefCell, mem};
 
@@ -141,6 +141,7 @@ pub fn end_slot(handle: u32) -> Result<()> {
         Place::InSlot(mut away) => {
             let mut host = away.host.take().ok_or_else(Refusal::closed)?;
             host.svm.update_accounts(away.updates).expect("they were checked, and no program has come or gone");
+            free_left_behind();
             *place = Place::Here(host);
             Ok(())
         }

@@ -8,8 +8,9 @@ use napi::{
 };
 use std::{
     ffi::c_void,
+    mem,
     ptr::{NonNull, null_mut},
-    thread::{self, ThreadId},
+    sync::{Arc, Mutex},
 };
 
 /// What a Uint8Array covers of a SharedArrayBuffer. It stays alive with this, also when JavaScript forgets it.
@@ -61,10 +62,32 @@ impl FromNapiValue for SharedMemory {
             check_status!(sys::napi_is_arraybuffer(env, buffer, &mut can_be_transferred))?;
         }
         let start = NonNull::new(data.cast()).filter(|_| !can_be_transferred).ok_or_else(refused)?;
+        free_left_behind();
         let mut reference = null_mut();
         // SAFETY: as above.
         unsafe { check_status!(sys::napi_create_reference(env, view, 1, &mut reference))? };
-        Ok(SharedMemory { start, len, owner: Reference { env, reference, thread: thread::current().id() } })
+        Ok(SharedMemory { start, len, owner: Reference { env, reference, left_behind: LEFT_BEHIND.with(Arc::clone) } })
+    }
+}
+
+/// References that were dropped on another thread, as when a program destroys a ring buffer in a slot that one processes. They can only be
+/// deleted on this one.
+type LeftBehind = Arc<Mutex<Vec<Pending>>>;
+
+thread_local! {
+    static LEFT_BEHIND: LeftBehind = Arc::default();
+}
+
+struct Pending(sys::napi_env, sys::napi_ref);
+
+// SAFETY: the pointers are used only on the thread that they come from.
+unsafe impl Send for Pending {}
+
+/// Deletes what other threads could not.
+pub fn free_left_behind() {
+    for Pending(env, reference) in LEFT_BEHIND.with(|left| mem::take(&mut *left.lock().expect("nothing panics with this lock"))) {
+        // SAFETY: this is the thread of the environment, which is still there; and each reference is deleted once.
+        unsafe { sys::napi_delete_reference(env, reference) };
     }
 }
 
@@ -72,7 +95,8 @@ impl FromNapiValue for SharedMemory {
 struct Reference {
     env: sys::napi_env,
     reference: sys::napi_ref,
-    thread: ThreadId,
+    /// Of the thread that it comes from.
+    left_behind: LeftBehind,
 }
 
 // SAFETY: the pointers are used only on the thread that they come from.
@@ -82,10 +106,12 @@ unsafe impl Sync for Reference {}
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        // What has a reference is dropped on the thread of its environment, before that ends. Should that ever not be so, leaking is harmless.
-        if thread::current().id() == self.thread {
-            // SAFETY: the environment is still there, and the reference is deleted once.
+        // What has a reference is dropped before its environment ends. Should that ever not be so, leaking is harmless.
+        if LEFT_BEHIND.try_with(|mine| Arc::ptr_eq(mine, &self.left_behind)).unwrap_or(false) {
+            // SAFETY: this is the thread of the environment, which is still there; and the reference is deleted once.
             unsafe { sys::napi_delete_reference(self.env, self.reference) };
+        } else {
+            self.left_behind.lock().expect("nothing panics with this lock").push(Pending(self.env, self.reference));
         }
     }
 }

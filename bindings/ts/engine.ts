@@ -129,16 +129,16 @@ export class AsyncBpfEngine {
    *
    * @see docs/conformance.md#addProgram
    */
-  addProgram(address: AddressLike, elf: Uint8Array | Program, options: ProgramOptions = {}): void {
+  addProgram(address: AddressLike, elf: Uint8Array | Program, options?: ProgramOptions): void {
     const program = toAddress(address, 'address');
     if (typeof elf === 'function') {
-      const { version = '' } = toObject(options, 'options', ['version']);
+      const { version = '' } = toObject(options ?? {}, 'options', ['version']);
       if (typeof version !== 'string') throw invalidArgument('version', version, 'a string');
       this.#connection.request(Writer.request(Request.AddHostProgram).raw(program).string(version));
       this.#connection.programs.set(program, elf);
       return;
     }
-    if (!(elf instanceof Uint8Array)) throw invalidArgument('elf', elf, 'a Uint8Array with an sBPF program, or a function');
+    if (options !== undefined) throw invalidArgument('options', options, 'left out for a file, whose contents say which program it is');
     this.#connection.request(Writer.request(Request.AddProgram).raw(program).bytes(toBytes(elf, 'elf')));
     this.#connection.programs.delete(program);
   }

@@ -17,7 +17,7 @@ export { AsyncBpfEngine } from './engine.js';
 export { AsyncBpfError, type AsyncBpfErrorOf, type ErrorCodeName } from './errors.js';
 export type { ProgramAccount, ProgramContext } from './programs.js';
 export type { Rings } from './rings.js';
-export type { Bytes, Pointer, Syscalls } from './syscalls.js';
+export type { Bytes, Pointer, Syscalls, TimerParams } from './syscalls.js';
 export type { Tasks } from './tasks.js';
 export type { Timers } from './timers.js';
 export type * from './types.js';

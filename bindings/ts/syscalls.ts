@@ -1,4 +1,4 @@
-import { toAddress, toBytes, toI64, toU64, type AccountMeta, type AddressLike, type U64Like } from './arguments.js';
+import { toAddress, toBytes, toI64, toObject, toU64, type AccountMeta, type AddressLike, type U64Like } from './arguments.js';
 import { NO_BYTES } from './callbacks.js';
 import { CatchUp, ErrorCode, Priority, WatcherTrigger } from './constants.js';
 import { AsyncBpfError } from './errors.js';
@@ -11,6 +11,28 @@ export type Bytes = Uint8Array | null;
 
 /** Where an address is: `null` is a null pointer. */
 export type Pointer = AddressLike | null;
+
+/** What `sol_timer_create_with` takes: the struct of `sol_async.h`. What may be left out is 0 then, which stands for none. */
+export interface TimerParams {
+  /** When it fires, or first fires. */
+  triggerSlot: U64Like;
+  /** From one tick to the next. Default: it fires once. */
+  periodSlots?: U64Like;
+  /** The last slot in which it may run. Default: none. */
+  deadlineSlot?: U64Like;
+  /** What to do about ticks in skipped slots. Default ONCE. */
+  catchUp?: CatchUp;
+  /** With ALL: callbacks in one slot. */
+  maxTicks?: U64Like;
+  /** Default NORMAL. */
+  priority?: Priority;
+  /** The callback's data. Default: none. */
+  data?: Bytes;
+  /** The callback's compute units. */
+  computeBudget: U64Like;
+}
+
+const TIMER_PARAMS = ['triggerSlot', 'periodSlots', 'deadlineSlot', 'catchUp', 'maxTicks', 'priority', 'data', 'computeBudget'];
 
 /** Where the calls of a program go. */
 export interface Channel {
@@ -31,8 +53,8 @@ export interface Channel {
  *
  * A pointer and its length are one `Uint8Array`; `null` is a null pointer. Creating returns an id, or 0n on failure, and
  * `sol_async_last_error()` then tells the code. What a call creates runs without accounts: there is no instruction to take them from.
- * There is no `sol_async_context`, since no callback is running, and no `sol_timer_create_with`: hosts have `engine.timers`. No units are charged: there is no
- * budget. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
+ * There is no `sol_async_context`: functions have `context.cause`, and where a host makes the calls no callback is running. Hosts are charged no
+ * units: they have no budget. A wrong JavaScript type throws; a closed engine throws SHUTDOWN.
  */
 export class Syscalls {
   readonly #channel: Channel;
@@ -66,6 +88,35 @@ export class Syscalls {
     const slot = toU64(startSlot, 'startSlot');
     const period = toU64(periodSlots, 'periodSlots');
     return this.#timer(slot, period, data, computeBudget);
+  }
+
+  /**
+   * Arms a timer with everything that a timer can have. Returns and fails as `sol_timer_create`.
+   *
+   * @see docs/conformance.md#sol_timer_create_with
+   */
+  sol_timer_create_with(params: TimerParams): bigint {
+    const {
+      triggerSlot,
+      periodSlots = 0n,
+      deadlineSlot = 0n,
+      catchUp = CatchUp.ONCE,
+      maxTicks = 0n,
+      priority = Priority.NORMAL,
+    } = toObject(params, 'params', TIMER_PARAMS);
+    const slot = toU64(triggerSlot, 'triggerSlot');
+    const [period, deadline] = [some(toU64(periodSlots, 'periodSlots')), some(toU64(deadlineSlot, 'deadlineSlot'))];
+    const [mode, ticks, queue] = [toU64(catchUp, 'catchUp'), toU64(maxTicks, 'maxTicks'), toU64(priority, 'priority')];
+    const bytes = toBytes(params.data ?? NO_BYTES, 'data');
+    const budget = toU64(params.computeBudget, 'computeBudget');
+    if (mode > BigInt(CatchUp.SKIP) || queue > BigInt(Priority.CRITICAL)) return this.#fail(ErrorCode.INVALID_ARGUMENT);
+    return this.#id(Call.TimerCreate, (writer) => {
+      this.#callback(writer, bytes, budget).u64(slot);
+      writer.option(period, (slots) => writer.u64(slots)).option(deadline, (last) => writer.u64(last));
+      writer.u8(Number(mode));
+      if (mode === BigInt(CatchUp.ALL)) writer.u64(ticks);
+      writer.u8(Number(queue));
+    });
   }
 
   /**
@@ -220,7 +271,7 @@ export class Syscalls {
     if (queue > BigInt(Priority.CRITICAL)) return this.#fail(ErrorCode.INVALID_ARGUMENT);
     return this.#id(Call.TaskSchedule, (writer) => {
       this.#callback(writer, bytes, budget).u8(Number(queue));
-      writer.option(deadline === 0n ? undefined : deadline, (slot) => writer.u64(slot));
+      writer.option(some(deadline), (slot) => writer.u64(slot));
     });
   }
 
@@ -307,4 +358,9 @@ export class Syscalls {
       return undefined;
     }
   }
+}
+
+/** In structs of programs 0 stands for none. */
+function some(value: bigint): bigint | undefined {
+  return value === 0n ? undefined : value;
 }

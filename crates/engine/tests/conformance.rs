@@ -20,7 +20,7 @@ use std::{
 };
 
 /// What vectors may need that is not here; conformance/README.md says what each is.
-const LACKS: [&str; 3] = ["pointers", "runtime", "charges"];
+const LACKS: [&str; 4] = ["pointers", "context", "runtime", "charges"];
 
 #[test]
 fn the_engine_conforms() {
