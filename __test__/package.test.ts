@@ -21,7 +21,7 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest;
 
 /** What `tsc` and `scripts/esm.mjs` write: a file whose source is gone would be a leftover. */
 const BUILT = [
-  ...['dist/index', 'dist/testing/index'].flatMap((entry) => [`${entry}.mjs`, `${entry}.d.mts`]),
+  ...['dist/index', 'dist/feed/index', 'dist/testing/index'].flatMap((entry) => [`${entry}.mjs`, `${entry}.d.mts`]),
   ...readdirSync('bindings/ts', { recursive: true, encoding: 'utf8' })
     .filter((path) => /\.m?ts$/.test(path) && !path.endsWith('.d.ts'))
     .flatMap((path) => ['$1js', 'd.$1ts'].map((ending) => `dist/${path.replace(/(m?)ts$/, ending)}`)),

@@ -118,6 +118,17 @@ const ENTRIES: Record<string, { values: string[]; types: string[] }> = {
       'Watchers',
     ],
   },
+  'dist/feed/index': {
+    values: [
+      ...['Feed', 'convert', 'fromAccountNotification', 'fromClockNotification', 'fromMultipleAccounts', 'fromProgramNotification'],
+      ...['fromSlotNotification', 'fromYellowstone', 'readRecording', 'replay'],
+    ],
+    types: [
+      ...['AccountMessage', 'BlockTimeMessage', 'Commitment', 'FeedMessage', 'FeedOptions', 'FeedSource', 'FeedStats', 'RpcAccount'],
+      ...['RpcProgramAccount', 'RpcResponse', 'RpcSlotNotification', 'RunOptions', 'SlotMessage', 'SlotStatus', 'YellowstoneAccount'],
+      ...['YellowstoneAccountInfo', 'YellowstoneBlock', 'YellowstoneSlot', 'YellowstoneUpdate'],
+    ],
+  },
   'dist/testing/index': {
     values: [
       ...[

@@ -34,7 +34,7 @@ try {
   const tarball = pack();
   npm(root, process.env, 'exec', '--', 'publint', 'run', tarball, '--strict');
   // Entry points, and what is expected to find them: vitest, and with it what registers matchers, is an ES module.
-  for (const [entry, profile] of Object.entries({ '.': 'strict', './testing': 'node16', './testing/vitest': 'esm-only' })) {
+  for (const [entry, profile] of Object.entries({ '.': 'strict', './feed': 'node16', './testing': 'node16', './testing/vitest': 'esm-only' })) {
     npm(root, process.env, 'exec', '--', 'attw', tarball, '--entrypoints', entry, '--profile', profile, '--format', 'ascii', '--no-emoji');
   }
   const env = bareEnvironment();

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'no
 const dist = new URL('../dist/', import.meta.url);
 const sources = new URL('../bindings/ts/', import.meta.url);
 /** Entry points, and where their declarations are. */
-const ENTRIES = { index: '../index.js', 'testing/index': './index.js' };
+const ENTRIES = { index: '../index.js', 'feed/index': './index.js', 'testing/index': './index.js' };
 
 for (const [entry, types] of Object.entries(ENTRIES)) {
   const file = (ending) => new URL(entry + ending, dist);

@@ -17,10 +17,20 @@ export function comesFrom(message: string, place: Place): boolean {
   return new RegExp(`^${parts.join('.*')}$`, 's').test(message);
 }
 
-/** Without those that hand on what was said elsewhere. */
+/** Of the engine and its bindings. */
 export function places(): Place[] {
+  return withoutRelays([...typescriptPlaces('bindings/ts'), ...rustPlaces()]);
+}
+
+/** Of a folder of TypeScript. */
+export function placesIn(folder: string): Place[] {
+  return withoutRelays(typescriptPlaces(folder));
+}
+
+/** Without those that hand on what was said elsewhere. */
+function withoutRelays(found: Place[]): Place[] {
   const relays = ['…', '… is …, but must be …'];
-  return [...typescriptPlaces('bindings/ts'), ...rustPlaces()].filter(({ message }) => !relays.includes(message));
+  return found.filter(({ message }) => !relays.includes(message));
 }
 
 // ------------------------------------------------------------------------------------------------------------------- TypeScript
