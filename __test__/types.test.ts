@@ -126,7 +126,7 @@ const ENTRIES: Record<string, { values: string[]; types: string[] }> = {
     types: [
       ...['AccountMessage', 'BlockTimeMessage', 'Commitment', 'FeedMessage', 'FeedOptions', 'FeedSource', 'FeedStats', 'RpcAccount'],
       ...['RpcProgramAccount', 'RpcResponse', 'RpcSlotNotification', 'RunOptions', 'SlotMessage', 'SlotStatus', 'YellowstoneAccount'],
-      ...['YellowstoneAccountInfo', 'YellowstoneBlock', 'YellowstoneSlot', 'YellowstoneUpdate'],
+      ...['YellowstoneAccountInfo', 'YellowstoneBlock', 'YellowstoneFullBlock', 'YellowstoneSlot', 'YellowstoneUpdate'],
     ],
   },
   'dist/testing/index': {

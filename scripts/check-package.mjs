@@ -1,5 +1,5 @@
 // Packs the package and looks at it as its users will: its size, what its addons need, publint and arethetypeswrong; then an empty folder, with
-// nothing but Node on the path, installs it, runs the example of the README in both module systems, uses the test kit, and type-checks both.
+// nothing but Node on the path, installs it, runs the example of the README in both module systems, uses the feed and the test kit, and type-checks all.
 //
 // Addons are those of prebuilds/, where `npm run build:release` puts them. If this machine's is not there, the one that was built for
 // development joins the package. With --complete, the addons of all platforms must be there. To be run by npm.
@@ -34,7 +34,12 @@ try {
   const tarball = pack();
   npm(root, process.env, 'exec', '--', 'publint', 'run', tarball, '--strict');
   // Entry points, and what is expected to find them: vitest, and with it what registers matchers, is an ES module.
-  for (const [entry, profile] of Object.entries({ '.': 'strict', './feed': 'node16', './testing': 'node16', './testing/vitest': 'esm-only' })) {
+  for (const [entry, profile] of Object.entries({
+    '.': 'strict',
+    './feed': 'node16',
+    './testing': 'node16',
+    './testing/vitest': 'esm-only',
+  })) {
     npm(root, process.env, 'exec', '--', 'attw', tarball, '--entrypoints', entry, '--profile', profile, '--format', 'ascii', '--no-emoji');
   }
   const env = bareEnvironment();
@@ -42,6 +47,7 @@ try {
   writeFileSync(join(empty, 'package.json'), '{ "private": true }');
   npm(empty, env, 'install', '--silent', '--ignore-scripts', '--no-audit', '--no-fund', tarball);
   useExample(env);
+  useFeed(env);
   useTestKit(env);
   run(empty, env, process.execPath, 'node_modules/async-bpf/dist/cli/main.js', '--version');
   console.log('the package is good');
@@ -113,6 +119,25 @@ function useExample(env) {
   writeFileSync(join(empty, 'example.cjs'), code.replace(/^import (.*) from (.*);$/gm, 'const $1 = require($2);'));
   for (const file of ['example.mjs', 'example.cjs']) run(empty, env, process.execPath, file);
   typeCheck(env, 'example.mts');
+}
+
+/** The feed, without any client of a cluster. */
+function useFeed(env) {
+  const use =
+    "const [report] = new Feed(engine).push({ type: 'slot', slot: 5, status: 'confirmed' }); if (report?.slot !== 5n) throw new Error('wrong slot');";
+  const code = `const engine = new AsyncBpfEngine(); ${use} engine.close();`;
+  writeFileSync(
+    join(empty, 'feed.cjs'),
+    `const { AsyncBpfEngine } = require('async-bpf'); const { Feed } = require('async-bpf/feed'); ${code}`,
+  );
+  for (const ending of ['mjs', 'mts', 'cts']) {
+    writeFileSync(
+      join(empty, `feed.${ending}`),
+      `import { AsyncBpfEngine } from 'async-bpf'; import { Feed } from 'async-bpf/feed'; ${code}`,
+    );
+  }
+  for (const file of ['feed.cjs', 'feed.mjs']) run(empty, env, process.execPath, file);
+  typeCheck(env, 'feed.mts', 'feed.cts');
 }
 
 /** The test kit, first without vitest and LiteSVM, then with vitest: the first test of its guide, as those who read it would run it. */

@@ -54,6 +54,25 @@ export function scriptsOf(document: string): Script[] {
   return scripts;
 }
 
+export interface Source {
+  document: string;
+  line: number;
+  /** Where the text says that it is saved; nothing if it does not. */
+  path: string | undefined;
+  code: string;
+}
+
+/** The blocks of C: each is a file, whose path is in its fence: ```` ```c alarm/alarm.c ````. */
+export function sourcesOf(document: string): Source[] {
+  const text = readFileSync(document, 'utf8');
+  return [...text.matchAll(/^```c(?: (\S+))?\n([^]*?)^```$/gm)].map(({ 1: path, 2: code, index }) => ({
+    document,
+    line: text.slice(0, index).split('\n').length,
+    path,
+    code: code!,
+  }));
+}
+
 /** The first block of a language in a document. */
 export function codeBlock(document: string, language: string): string {
   const block = readFileSync(document, 'utf8').match(new RegExp('```' + language + '\\n([^]*?)```'));

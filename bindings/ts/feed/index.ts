@@ -22,6 +22,7 @@ export {
   type YellowstoneAccount,
   type YellowstoneAccountInfo,
   type YellowstoneBlock,
+  type YellowstoneFullBlock,
   type YellowstoneSlot,
   type YellowstoneUpdate,
 } from './yellowstone.js';

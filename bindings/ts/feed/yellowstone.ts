@@ -13,7 +13,7 @@ export interface YellowstoneUpdate {
   /** A block, without what is in it. */
   readonly blockMeta?: YellowstoneBlock | undefined;
   /** A block. */
-  readonly block?: (YellowstoneBlock & { readonly accounts: readonly YellowstoneAccountInfo[] }) | undefined;
+  readonly block?: YellowstoneFullBlock | undefined;
 }
 
 /** `SubscribeUpdateAccount` */
@@ -63,6 +63,12 @@ export interface YellowstoneBlock {
         readonly timestamp: string;
       }
     | undefined;
+}
+
+/** `SubscribeUpdateBlock` */
+export interface YellowstoneFullBlock extends YellowstoneBlock {
+  /** What was written in it, if the request asks for accounts. */
+  readonly accounts: readonly YellowstoneAccountInfo[];
 }
 
 /** `SlotStatus`; there is nothing to be done about a slot of which shreds come in. */
