@@ -1,5 +1,8 @@
 /** The stream of events: what it says, what becomes of a slow reader, and how it ends. */
 
+import { execFileSync } from 'node:child_process';
+import { getEventListeners } from 'node:events';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import type { AsyncBpfEngine, EngineEvent, SlotReport } from '../dist/index.js';
@@ -170,6 +173,33 @@ describe('the end', () => {
     expect(await events.next()).toEqual(DONE);
   });
 
+  test('comes to any number of streams of one signal, of which Node does not warn', async () => {
+    const engine = busy();
+    const controller = new AbortController();
+    const warned = vi.fn();
+    process.on('warning', warned);
+    const streams = Array.from({ length: 20 }, () => engine.events({ signal: controller.signal }));
+    await streams.pop()!.return!();
+    await turn();
+    process.off('warning', warned);
+    expect(warned).not.toHaveBeenCalled();
+    const asked = streams.map((events) => events.next());
+    controller.abort();
+    for (const next of asked) expect(await next).toEqual(DONE);
+  });
+
+  test('leaves no listener on the signal, whichever way it comes', async () => {
+    const engine = busy();
+    const { signal } = new AbortController();
+    const [one, other] = [engine.events({ signal }), engine.events({ signal })];
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await one.return!();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    engine.close();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    expect(await other.next()).toEqual(DONE);
+  });
+
   test('comes when the loop is left; other listeners go on', async () => {
     const engine = busy();
     const [left, other] = [engine.events(), engine.events()];
@@ -193,5 +223,46 @@ describe('the end', () => {
     for await (const event of events) got.push(event);
     expect(got).toEqual(wanted);
     expect(() => engine.events()).toThrow(refused('SHUTDOWN'));
+  });
+});
+
+/** Makes streams of which some are dropped, in a process that can collect garbage; says of each whether its memory is still there. */
+const DROPPED = `
+  const { AsyncBpfEngine } = require(process.argv[1]);
+  const { setTimeout: sleep } = require('node:timers/promises');
+  const memories = [];
+  globalThis.SharedArrayBuffer = new Proxy(SharedArrayBuffer, {
+    construct(target, [length]) {
+      const memory = new target(length);
+      memories.push(new WeakRef(memory));
+      return memory;
+    },
+  });
+  (async () => {
+    const engine = new AsyncBpfEngine({ workers: 1 });
+    let read = 0;
+    const kept = engine.events();
+    engine.events();
+    engine.events({ signal: new AbortController().signal });
+    const next = engine.events().next();
+    (async () => { for await (const event of engine.events()) read++; })();
+    for (let turn = 0; turn < 50 && memories.some((memory, n) => (n === 1 || n === 2) && memory.deref()); turn++) {
+      await sleep(10);
+      gc();
+    }
+    const there = memories.map((memory) => memory.deref() !== undefined);
+    engine.processSlot(1);
+    console.log(JSON.stringify({ there, kept: (await kept.next()).value.type, next: (await next).value.type, read }));
+    engine.close();
+  })();
+`;
+
+test('a stream that nobody has any more is ended; one that somebody reads or waits for is not', () => {
+  const args = ['--expose-gc', '-e', DROPPED, join(__dirname, '../dist/index.js')];
+  expect(JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))).toEqual({
+    there: [true, false, false, true, true],
+    kept: 'slot',
+    next: 'slot',
+    read: 1,
   });
 });

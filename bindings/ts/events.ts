@@ -6,6 +6,7 @@ import { queueMemory } from './host-ring.js';
 import * as replies from './replies.js';
 import { MAX_CAPACITY } from './ring-layout.js';
 import { RingReader } from './shared-ring.js';
+import { onAbort } from './signals.js';
 import type { EngineEvent, EventOptions } from './types.js';
 import { MemoryRequest, Reader, Request, Writer } from './wire.js';
 
@@ -26,7 +27,7 @@ export class Listeners {
     this.#connection = connection;
   }
 
-  listen(options: EventOptions): EventStream {
+  listen(options: EventOptions): AsyncIterableIterator<EngineEvent, undefined> {
     const { signal, capacity = DEFAULT_CAPACITY } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument('signal', signal, 'an AbortSignal');
     if (!Number.isSafeInteger(capacity) || capacity < MIN_CAPACITY || capacity > MAX_CAPACITY) {
@@ -35,7 +36,7 @@ export class Listeners {
     this.#connection.assertOpen();
     const stream = new EventStream(this.#connection, 2 ** Math.ceil(Math.log2(capacity)), signal, () => this.#streams.delete(stream));
     if (!signal?.aborted) this.#streams.add(stream);
-    return stream;
+    return new Events(stream);
   }
 
   /** To be called when the engine may have written events. */
@@ -49,16 +50,46 @@ export class Listeners {
   }
 }
 
+/** Ends the streams of those that nobody has any more. An engine has its streams; one without engine need not be ended. */
+const forgotten = new FinalizationRegistry<WeakRef<EventStream>>((stream) => stream.deref()?.stop());
+
+/** What somebody reads a stream by: apart from it, so that the engine can have the stream and notice that nobody has this. */
+class Events implements AsyncIterableIterator<EngineEvent, undefined> {
+  readonly #stream: EventStream;
+
+  constructor(stream: EventStream) {
+    this.#stream = stream;
+    forgotten.register(this, new WeakRef(stream));
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<EngineEvent, undefined>> {
+    return new Promise((resolve, reject) => this.#stream.ask({ reader: this, resolve, reject }));
+  }
+
+  /** Frees the listener; what was not read is dropped. */
+  return(): Promise<IteratorResult<EngineEvent, undefined>> {
+    this.#stream.stop();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+}
+
 interface Waiting {
+  /** Is not forgotten while somebody waits, though nobody else may have it. */
+  reader: Events;
   resolve(result: IteratorResult<EngineEvent, undefined>): void;
   reject(error: unknown): void;
 }
 
 /** One listener. The addon writes events to a ring in shared memory; they are read and decoded when somebody asks for the next. */
-class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
+class EventStream {
   readonly #connection: Connection;
   readonly #onEnd: () => void;
-  readonly #signal: AbortSignal | undefined;
+  /** Nothing when there is no signal, or none any more. */
+  #forgetSignal: (() => void) | undefined;
   /** Of the listener in the addon; 0 when it has none, or none any more. */
   #id = 0;
   /** Gone when nothing will be read any more. */
@@ -74,30 +105,17 @@ class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
   constructor(connection: Connection, capacity: number, signal: AbortSignal | undefined, onEnd: () => void) {
     this.#connection = connection;
     this.#onEnd = onEnd;
-    this.#signal = signal;
     if (signal?.aborted) return;
     const memory = queueMemory(capacity);
     if (!memory) throw invalidArgument('capacity', capacity, 'as many bytes as there is memory for');
     this.#id = connection.requestWithMemory(Writer.request(MemoryRequest.Listen).u32(capacity), memory).u32();
     this.#reader = new RingReader(memory);
-    signal?.addEventListener('abort', this.#stop, { once: true });
+    this.#forgetSignal = signal && onAbort(signal, () => this.stop());
   }
 
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<EngineEvent, undefined>> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.wake();
-    });
-  }
-
-  /** Frees the listener; what was not read is dropped. */
-  return(): Promise<IteratorResult<EngineEvent, undefined>> {
-    this.#stop();
-    return Promise.resolve({ done: true, value: undefined });
+  ask(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.wake();
   }
 
   /** Hands events to those who wait for one, or the end. To be called when there may be events; never throws. */
@@ -110,7 +128,7 @@ class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
         else return;
       } catch (error) {
         this.#waiting.shift()!.reject(error);
-        this.#stop();
+        this.stop();
       }
     }
   }
@@ -122,18 +140,19 @@ class EventStream implements AsyncIterableIterator<EngineEvent, undefined> {
     const id = this.#id;
     this.#connection.afterSlot(() => this.#request(Request.StopListening, id));
     this.#id = 0;
-    this.#signal?.removeEventListener('abort', this.#stop);
+    this.#forgetSignal?.();
     this.#onEnd();
     this.wake();
   }
 
-  readonly #stop = (): void => {
+  /** Ends, and drops what was not read. */
+  stop(): void {
     this.#reader = undefined;
     this.#decoded = [];
     this.#next = 0;
     this.end();
     this.#missed = 0n;
-  };
+  }
 
   #take(): EngineEvent | undefined {
     if (this.#next === this.#decoded.length) this.#read();

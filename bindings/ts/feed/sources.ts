@@ -2,6 +2,7 @@
 
 import { toObject } from '../arguments.js';
 import { invalidArgument } from '../errors.js';
+import { onAbort } from '../signals.js';
 import type { SlotReport } from '../types.js';
 import type { FeedMessage } from './messages.js';
 
@@ -77,19 +78,26 @@ export async function drive(
     }
   }
 
-  let stop: () => void = () => {};
+  let forgetSignal: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      stop = resolve;
-      signal?.addEventListener('abort', stop, { once: true });
+      forgetSignal = signal && onAbort(signal, resolve);
       Promise.all(iterators.map(read)).then(() => resolve(), reject);
     });
   } finally {
     isStopped = true;
-    signal?.removeEventListener('abort', stop);
+    forgetSignal?.();
     // A source that waits for something may never say that it is closed.
-    for (const iterator of iterators) void iterator.return?.()?.catch(() => {});
+    for (const iterator of iterators) void close(iterator);
     await turn.catch(() => {});
+  }
+}
+
+async function close(iterator: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // The run has ended, in its own way.
   }
 }
 
