@@ -50,7 +50,13 @@ const DESTROYED = `
 
 // The shared memory of such a ring buffer, two MiB of it, belongs to JavaScript, and can only be given back on its thread.
 test('ring buffers that a program destroys on another thread leave nothing behind', () => {
-  const args = ['--expose-gc', '-e', DESTROYED, join(__dirname, '../dist/index.js'), join(__dirname, '../programs/prebuilt/conformance.so')];
+  const args = [
+    '--expose-gc',
+    '-e',
+    DESTROYED,
+    join(__dirname, '../dist/index.js'),
+    join(__dirname, '../programs/prebuilt/conformance.so'),
+  ];
   const megabytes = Number(execFileSync(process.execPath, args, { encoding: 'utf8' }));
   expect(megabytes).toBeLessThan(60);
 });

@@ -5,14 +5,14 @@
 
 #![allow(missing_docs, reason = "the public documentation is in TypeScript")]
 
-mod async_slots;
+pub mod async_slots;
 mod bare;
 mod batches;
 mod engines;
 mod events;
 // Public because a build for tests exports nothing to Node, and would call it unused.
 pub mod producers;
-mod programs;
+pub mod programs;
 mod shared_memory;
 pub mod slots;
 mod wire;

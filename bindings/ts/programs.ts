@@ -9,6 +9,7 @@ import {
   toObject,
   toU64,
   type AccountMeta,
+  type AddressLike,
   type U64Like,
 } from './arguments.js';
 import { NO_BYTES } from './callbacks.js';
@@ -250,6 +251,7 @@ export class ProgramAccount {
     return this.#lamports;
   }
 
+  /** Throws INVALID_ARGUMENT for what is no u64. */
   set lamports(lamports: U64Like) {
     this.#lamports = toU64(lamports, 'lamports');
   }
@@ -259,7 +261,8 @@ export class ProgramAccount {
     return addressString(this.#owner);
   }
 
-  set owner(owner: CpiOptions['programId']) {
+  /** Throws INVALID_ARGUMENT for what is no address. */
+  set owner(owner: AddressLike) {
     this.#owner = Uint8Array.from(toAddress(owner, 'owner'));
   }
 
@@ -268,6 +271,7 @@ export class ProgramAccount {
     return (this.#data ??= this.#before.data.slice());
   }
 
+  /** Throws INVALID_ARGUMENT for what is no Uint8Array. */
   set data(data: Uint8Array) {
     this.#data = toBytes(data, 'data');
   }

@@ -118,14 +118,8 @@ const FAULTS = {
     [
       'programdata-can-be-set',
       'the host can replace accounts that stand for a program',
-      'if self.is_program(address) || self.program_accounts.contains(address) {',
-      'if self.is_program(address) {',
-    ],
-    [
-      'account-of-10-mib-refused',
-      'an account of 10 MiB is refused',
-      'account.data.len() as u64 > MAX_ACCOUNT_DATA_LEN',
-      'account.data.len() as u64 >= MAX_ACCOUNT_DATA_LEN',
+      'self.account_rules.protect(addresses.iter().chain([&address]));',
+      'self.account_rules.protect([&address].into_iter());',
     ],
     [
       'invoke-of-255-accounts-refused',
@@ -462,6 +456,18 @@ const FAULTS = {
   ],
   'crates/engine/src/account.rs': [
     [
+      'account-of-10-mib-refused',
+      'an account of 10 MiB is refused',
+      'account.data.len() as u64 > MAX_ACCOUNT_DATA_LEN',
+      'account.data.len() as u64 >= MAX_ACCOUNT_DATA_LEN',
+    ],
+    [
+      'removed-program-stays-protected',
+      'the address of a removed program can never be set',
+      'protected.remove(address);',
+      '_ = &protected;',
+    ],
+    [
       'empty-account-stays',
       'an account with data and 0 lamports stays',
       'account.lamports > 0)',
@@ -598,7 +604,7 @@ const FAULTS = {
       'if output_len <= CONTEXT_LEN as u64 {',
     ],
     ['context-without-aging', 'the context has the priority before aging', 'task.aged_priority(slot).into(),', 'task.priority as u64,'],
-    ['context-in-cpi', 'a callee sees the context of its caller', 'self.context.get_stack_height() != 1 || task', 'task'],
+    ['context-in-cpi', 'a callee sees the context of its caller', '!top_level || task', 'task'],
     [
       'context-flags-swapped',
       'the context swaps which value was there',
@@ -674,7 +680,58 @@ const FAULTS = {
       'unmet.load(Acquire) == 1 || unmet.fetch_sub(1, AcqRel) == 2',
     ],
   ],
+  'crates/svm/src/runtime/host.rs': [
+    [
+      'function-costs-nothing',
+      'an invocation of a function costs one unit',
+      'const INVOCATION_UNITS: u64 = 150;',
+      'const INVOCATION_UNITS: u64 = 1;',
+    ],
+    [
+      'stopped-function-goes-on',
+      'a function that has spent its units can succeed',
+      '(Some(error), _) => Err(error),',
+      '(Some(_), Ok(0)) => Ok(0),\n        (Some(error), _) => Err(error),',
+    ],
+    [
+      'function-cannot-be-repeated',
+      'a function that may not be called is not asked for again',
+      'frame.needs_host = true',
+      'frame.needs_host = false',
+    ],
+    [
+      'owner-first',
+      'an account is given away before it is changed',
+      'if account.get_lamports() != change.lamports {',
+      'if address(account.get_owner()) != change.owner {\n            account.set_owner(&change.owner.0)?;\n        }\n        if account.get_lamports() != change.lamports {',
+    ],
+    [
+      'pattern-is-free',
+      'the pattern of a watcher is not charged',
+      'spec.callback.data.len() + pattern',
+      'spec.callback.data.len() + 0 * pattern',
+    ],
+    [
+      'reading-is-free',
+      'what a function takes from a ring buffer is not charged',
+      'self.consume(reply.value / BYTES_PER_UNIT)?;',
+      'self.consume(0 * reply.value)?;',
+    ],
+    ['loaders-can-be-invoked', 'a function can invoke a loader', 'return Err(InstructionError::UnsupportedProgramId);', ''],
+  ],
   'crates/svm/src/parallel/window.rs': [
+    [
+      'functions-run-ahead-in-vain',
+      'what waits for a function is forgotten when the slot stops for it',
+      'None => self.first.take(),',
+      'None => None,',
+    ],
+    [
+      'function-after-function-left',
+      'tasks that a function has cancelled are passed over twice',
+      'self.next = Some(index + 1);',
+      'self.next = Some(index);',
+    ],
     [
       'unchanged-is-the-engines',
       'a task that changes nothing hides what those before it changed',
@@ -708,8 +765,8 @@ const FAULTS = {
     [
       'cancelled-outcome-kept',
       'the outcome of a cancelled task is taken for that of another one',
-      'if tasks - engine.batch().len() > index {',
-      'if tasks - engine.batch().len() > index + 1 {',
+      'if self.batch_len - engine.batch().len() > index {',
+      'if self.batch_len - engine.batch().len() > index + 1 {',
     ],
     [
       'cancelled-task-seen',
