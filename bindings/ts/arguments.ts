@@ -1,5 +1,6 @@
 /** Turns what JavaScript passes into what the engine takes, or says what is wrong with it. */
 
+import { isUint8Array } from 'node:util/types';
 import bs58 from 'bs58';
 import { invalidArgument, type ArgumentName } from './errors.js';
 
@@ -61,7 +62,7 @@ const decoded = new Map<string, Uint8Array>();
 const MAX_DECODED = 4096;
 
 export function toAddress(value: unknown, argument: ArgumentName): Uint8Array {
-  const bytes = typeof value === 'string' ? fromBase58(value) : value instanceof Uint8Array ? value : fromObject(value);
+  const bytes = typeof value === 'string' ? fromBase58(value) : isUint8Array(value) ? value : fromObject(value);
   if (bytes?.length !== 32) {
     throw invalidArgument(argument, value, 'an address: a base58 string of 32 bytes, 32 bytes, or an object with toBytes()');
   }
@@ -83,7 +84,7 @@ function fromBase58(text: string): Uint8Array | undefined {
 function fromObject(value: unknown): Uint8Array | undefined {
   if (typeof value !== 'object' || value === null || !('toBytes' in value) || typeof value.toBytes !== 'function') return undefined;
   const bytes: unknown = value.toBytes();
-  return bytes instanceof Uint8Array ? bytes : undefined;
+  return isUint8Array(bytes) ? bytes : undefined;
 }
 
 export function addressString(bytes: Uint8Array): string {
@@ -116,7 +117,7 @@ function toInteger(value: unknown): bigint | undefined {
 }
 
 export function toBytes(value: unknown, argument: ArgumentName): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw invalidArgument(argument, value, 'a Uint8Array');
+  if (!isUint8Array(value)) throw invalidArgument(argument, value, 'a Uint8Array');
   if (value.length === 0 && !hasMemory(value))
     throw invalidArgument(argument, value, 'a Uint8Array whose buffer was not transferred or shrunk');
   return value;

@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types';
 import { ErrorCode } from './constants.js';
 
 /** The symbol of an error code, for example `'MAX_TIMERS'`. */
@@ -54,7 +55,7 @@ export function invalidArgument(argument: ArgumentName, value: unknown, expected
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return `${value}n`;
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (isUint8Array(value)) return `${value.length} bytes`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'object' && value !== null) return 'an object';
   if (typeof value === 'function') return 'a function';
