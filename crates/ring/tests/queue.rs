@@ -236,6 +236,84 @@ fn a_one_to_one_producer_that_died_is_replaced() {
 }
 
 #[test]
+fn a_ring_says_whether_it_is_closed() {
+    for mode in MODES {
+        let mut ring = Ring::heap(mode, 64);
+        assert!(!ring.is_closed());
+        ring.push(1, b"before").unwrap();
+        ring.close();
+        assert!(ring.is_closed() && !ring.is_finished(), "there is something to read");
+        assert_eq!(ring.push(2, b""), Err(PushError::Closed));
+        ring.reopen();
+        assert!(!ring.is_closed());
+        ring.push(3, b"").unwrap();
+        let kinds: Vec<u32> = ring.drain(9).unwrap().iter().map(|record| record.1).collect();
+        assert_eq!(kinds, [1, 3]);
+    }
+}
+
+#[test]
+fn the_consumer_of_many_can_close_and_reopen() {
+    let (producer, mut consumer) = many_to_one::heap(64).unwrap();
+    consumer.close();
+    assert!(producer.is_closed() && consumer.is_finished());
+    assert_eq!(producer.push(1, b""), Err(PushError::Closed));
+    consumer.reopen();
+    assert!(!producer.is_closed() && !consumer.is_finished());
+    producer.push(2, b"").unwrap();
+    assert_eq!(consumer.drain(9, |record| assert_eq!(record.kind, 2)), Ok(1));
+}
+
+#[test]
+fn backing_off_ends_and_changes_nothing() {
+    for mode in MODES {
+        let mut ring = Ring::heap(mode, 1024);
+        assert_eq!(ring.capacity(), 1024);
+        let mut expected = Vec::new();
+        // Until an eighth is full, and beyond.
+        for kind in 0..20 {
+            ring.back_off();
+            assert_eq!(ring.used(), 16 * kind);
+            expected.push((ring.push(kind, &[7; 8]).unwrap(), kind, vec![7; 8]));
+        }
+        ring.back_off();
+        assert_eq!(ring.drain(99).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_is_written_to_a_grant_can_be_read_there() {
+    let (producer, mut consumer) = many_to_one::heap(64).unwrap();
+    let (mut single, mut single_consumer) = one_to_one::heap(64).unwrap();
+    for n in 1..20 {
+        let mut grant = producer.reserve(n, 20).unwrap();
+        assert_eq!(grant[..], [0; 20], "whatever was there before");
+        grant[5] = 9;
+        assert_eq!((grant[4], grant[5]), (0, 9));
+        grant.commit();
+        assert_eq!(consumer.drain(9, |record| assert_eq!(record.bytes[5], 9)), Ok(1));
+
+        let mut grant = single.reserve(n, 20).unwrap();
+        grant[5] = 9;
+        assert_eq!((grant.len(), grant[5]), (20, 9));
+        grant.commit();
+        assert_eq!(single_consumer.drain(9, |record| assert_eq!(record.bytes[5], 9)), Ok(1));
+    }
+}
+
+#[test]
+fn both_sides_print_where_they_are() {
+    for mode in MODES {
+        let mut ring = Ring::heap(mode, 64);
+        ring.push(1, b"secret").unwrap();
+        ring.drain(1).unwrap();
+        let [producer, consumer] = ring.show();
+        assert!(producer.starts_with("Producer { ring: Ring {"), "{producer}");
+        assert!(consumer.starts_with("Consumer { head: 2, ring: Ring {"), "{consumer}");
+    }
+}
+
+#[test]
 fn an_iterator_that_lies_does_no_harm() {
     struct Liar(usize, &'static [u8]);
     impl Clone for Liar {

@@ -79,6 +79,37 @@ fn memory_that_is_no_ring_is_refused() {
 }
 
 #[test]
+fn memory_where_no_ring_can_be_is_refused() {
+    let buffer = Buffer::new(64);
+    let start = NonNull::from(&buffer.0[0]).cast::<u8>();
+    // SAFETY: as above, with less of it.
+    let from = |offset: usize, len| unsafe { Memory::from_raw(start.add(offset), len, buffer.clone()) };
+    let address = start.addr().get() + 4;
+    let misaligned = from(4, memory_len(64)).err();
+    assert_eq!(misaligned, Some(MemoryError::Misaligned { address }));
+    assert_eq!(misaligned.unwrap().to_string(), format!("memory: begins at address {address:#x}, must be a multiple of 8"));
+    let too_small = |len| Some(MemoryError::TooSmall { len, needed: memory_len(64) });
+    let control = DATA_OFFSET as usize;
+    assert_eq!(from(0, control - 1).err(), too_small(control - 1));
+    // There is room for what every ring has, but not for the data of the smallest.
+    let memory = from(0, control).unwrap();
+    assert!(format!("{memory:?}").contains(&format!("len: {control}")), "{memory:?}");
+    assert_eq!(one_to_one::create(memory, 64).err(), too_small(control));
+}
+
+#[test]
+fn sides_that_cannot_belong_together_are_refused() {
+    let buffer = Buffer::new(64);
+    let (producer, mut consumer) = one_to_one::create(buffer.memory(), 64).unwrap();
+    drop(producer);
+    buffer.number(TAIL_OFFSET).store(9 << 1, Relaxed);
+    assert!(matches!(one_to_one::attach(buffer.memory()), Err(MemoryError::Corrupt(Corrupt { position: 0, .. }))));
+    assert!(matches!(consumer.producer(), Err(Corrupt { position: 0, .. })));
+    buffer.number(TAIL_OFFSET).store(8 << 1, Relaxed);
+    assert!(consumer.producer().unwrap().is_some(), "full, at most");
+}
+
+#[test]
 fn positions_go_on_after_2_to_the_31_words() {
     const START: u32 = POSITION_MASK - 3;
     let buffer = Buffer::new(64);

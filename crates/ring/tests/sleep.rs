@@ -165,6 +165,31 @@ fn who_is_awake_is_not_woken() {
 }
 
 #[test]
+fn a_lone_producer_wakes_as_it_is_told() {
+    let (producer, mut consumer) = one_to_one::heap(256).expect("a power of two");
+    let wakes = Arc::new(Wakes::default());
+    producer.set_waker(Waker::from(wakes.clone()));
+    let count = || wakes.0.load(Ordering::Acquire);
+    let mut producer = producer.with_notify(Notify::Never);
+    assert!(consumer.prepare_wait() && producer.consumer_waits());
+    producer.push(0, b"").expect("it fits");
+    assert_eq!(count(), 0);
+    producer.notify();
+    producer.notify();
+    assert_eq!((count(), producer.consumer_waits()), (1, false));
+    let mut producer = producer.with_notify(Notify::Force);
+    producer.push(0, b"").expect("it fits");
+    assert_eq!(count(), 2, "though nobody sleeps");
+    let mut producer = producer.with_notify(Notify::Auto);
+    producer.push(0, b"").expect("it fits");
+    assert_eq!(count(), 2);
+    consumer.drain(9, |_| ()).expect("the ring is ours");
+    assert!(consumer.prepare_wait());
+    producer.close();
+    assert_eq!(count(), 3, "the end is something to see");
+}
+
+#[test]
 fn a_dropped_grant_and_a_lone_pad_wake_too() {
     let (producer, mut consumer) = many_to_one::heap(64).expect("a power of two");
     assert!(consumer.prepare_wait());

@@ -95,6 +95,26 @@ impl Ring {
         })
     }
 
+    pub fn is_closed(&self) -> bool {
+        both!(self, producer, consumer, producer.is_closed())
+    }
+
+    pub fn capacity(&self) -> u32 {
+        both!(self, producer, consumer, {
+            assert_eq!(producer.capacity(), consumer.capacity());
+            producer.capacity()
+        })
+    }
+
+    pub fn back_off(&self) {
+        both!(self, producer, consumer, consumer.back_off())
+    }
+
+    /// Both sides, as they are printed.
+    pub fn show(&self) -> [String; 2] {
+        both!(self, producer, consumer, [format!("{producer:?}"), format!("{consumer:?}")])
+    }
+
     pub fn max_len(&self) -> usize {
         both!(self, producer, consumer, producer.max_len())
     }
