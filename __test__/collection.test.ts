@@ -145,16 +145,16 @@ describe('shared memory that the engine writes', () => {
 
   /** Ways to stop reading events; each is given a stream and who can abort it. */
   const ENDS: [string, (stream: AsyncIterableIterator<EngineEvent>, abort: () => void, engine: AsyncBpfEngine) => unknown][] = [
-    ['returned', (stream) => stream.return!()],
+    ['that is returned', (stream) => stream.return!()],
     [
-      'left by its loop',
+      'that its loop leaves',
       async (stream) => {
         for await (const event of stream) if (event) break;
       },
     ],
-    ['aborted', (_, abort) => abort()],
+    ['that is aborted', (_, abort) => abort()],
     [
-      'aborted by who reads it',
+      'that its reader aborts',
       async (stream, abort) => {
         const read = (async () => {
           for await (const event of stream) if (event.type === 'slot') abort();
@@ -162,10 +162,10 @@ describe('shared memory that the engine writes', () => {
         await read;
       },
     ],
-    ['of an engine that is closed', (_stream, _abort, engine) => engine.close()],
+    ['whose engine is closed', (_stream, _abort, engine) => engine.close()],
   ];
 
-  test.each(ENDS)('of a stream that is %s goes, and the engine goes on', async (_, end) => {
+  test.each(ENDS)('of a stream %s goes, and the engine goes on', async (_, end) => {
     const engine = busy();
     const aborter = new AbortController();
     // The stream in a scope of its own, which ends.
@@ -193,9 +193,9 @@ describe('shared memory that the engine writes', () => {
 
   /** Ways to lose a ring. */
   const LOSSES: [string, (engine: AsyncBpfEngine, ring: bigint) => unknown][] = [
-    ['destroyed by the host', (engine, ring) => engine.rings.destroy(ring)],
+    ['that the host destroys', (engine, ring) => engine.rings.destroy(ring)],
     [
-      'destroyed by its program',
+      'that its program destroys',
       (engine, ring) => {
         engine.syscalls(PROGRAM).sol_ring_buffer_destroy(ring);
         // Others that are made look for those that are gone.
@@ -203,7 +203,7 @@ describe('shared memory that the engine writes', () => {
       },
     ],
     [
-      'destroyed by its program, and then asked for',
+      'that its program destroys, and that is then asked for',
       (engine, ring) => {
         engine.syscalls(PROGRAM).sol_ring_buffer_destroy(ring);
         expect(() => engine.rings.pop(ring)).toThrow(expect.objectContaining({ codeName: 'INVALID_BUFFER' }));
@@ -211,7 +211,7 @@ describe('shared memory that the engine writes', () => {
     ],
   ];
 
-  test.each(LOSSES)('of a ring that is %s goes', async (_, lose) => {
+  test.each(LOSSES)('of a ring %s goes', async (_, lose) => {
     const engine = busy();
     const ring = engine.rings.create({ programId: PROGRAM, reader: 'host' });
     write(engine, ring);
