@@ -89,7 +89,7 @@ test('values of another vm context are as good as those of this', () => {
   const [engine, twin] = [createEngine({ program: 'conformance' }), createEngine({ program: 'conformance' })];
   const play = (on: AsyncBpfEngine, bytes: (values: Iterable<number>) => Uint8Array, account: (fields: object) => object) => {
     const programId = bytes(addressBytes('program'));
-    on.addProgram(bytes(addressBytes('other')), bytes(prebuilt('counter')));
+    on.addProgram(bytes(addressBytes('other')), prebuilt('counter'));
     on.setAccount({ toBytes: () => bytes(addressBytes('a')) }, account({ lamports: 5, data: bytes([1, 2, 3]) }) as { lamports: number });
     const ring = on.rings.create({ programId });
     on.rings.push(ring, bytes([4, 5]));
@@ -120,7 +120,7 @@ describe('a thread that is terminated', () => {
   const BUSY = `
     const { parentPort, workerData } = require('node:worker_threads');
     const { AsyncBpfEngine } = require(workerData.package);
-    const { words, program, elf, data, workers } = workerData;
+    const { words, program, elf, data, workers, method } = workerData;
     const engine = new AsyncBpfEngine({ workers, limits: { slotComputeLimit: 1e12, maxTimersPerProgram: 1000 } });
     engine.addProgram(program, elf);
     engine.events();
@@ -128,20 +128,27 @@ describe('a thread that is terminated', () => {
     for (let n = 0; n < 500; n++) {
       engine.timers.createPeriodic({ programId: program, data, startSlot: 1, periodSlots: 1, computeBudget: 1_000_000 });
     }
-    for (let slot = 1; ; slot++) {
-      Atomics.store(words, 0, slot);
-      parentPort.postMessage('begins');
-      engine.processSlot(slot);
-      Atomics.store(words, 1, slot);
-    }`;
+    (async () => {
+      for (let slot = 1; ; slot++) {
+        Atomics.store(words, 0, slot);
+        parentPort.postMessage('begins');
+        await engine[method](slot);
+        Atomics.store(words, 1, slot);
+      }
+    })();`;
 
-  test.each([1, 2])('in a slot ends with its engine, which has %i workers; other engines go on', async (workers) => {
+  test.each([
+    ['processSlot', 1],
+    ['processSlot', 2],
+    ['processSlotAsync', 1],
+    ['processSlotAsync', 2],
+  ])('in %s ends with its engine, which has %i workers; other engines go on', async (method, workers) => {
     const engine = createEngine({ program: 'conformance' }, { workers });
     for (let n = 0; n < 3; n++) {
       const words = new Int32Array(new SharedArrayBuffer(8));
       const workerData = {
         ...{ package: join(__dirname, '../dist/index.js'), program: addressBytes('program'), elf: prebuilt('conformance') },
-        ...{ data: Uint8Array.of(End.LOOP), words, workers },
+        ...{ data: Uint8Array.of(End.LOOP), words, workers, method },
       };
       const worker = new Worker(BUSY, { eval: true, workerData });
       await once(worker, 'message');

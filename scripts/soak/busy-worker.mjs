@@ -1,17 +1,18 @@
-// A thread that does nothing but long slots, and says when each begins and ends.
+// A thread that does nothing but long slots, by itself or by another thread, and says when each begins and ends.
 import { workerData } from 'node:worker_threads';
 import { Load } from './load.mjs';
 
-const { words } = workerData;
-const load = new Load({ timers: 100, pushes: 100, watchers: 50, tasks: 50, loops: 60, units: 1_000_000 }, { workers: 2 });
+const SIZES = { timers: 100, pushes: 100, watchers: 50, tasks: 50, functions: 10, loops: 60, units: 1_000_000 };
+
+const { words, elsewhere } = workerData;
+const load = new Load(SIZES, { workers: 2 });
 load.engine.events();
 for (let slot = 1; ; slot++) {
-  load.slot(
-    () => {},
-    () => {
-      Atomics.store(words, 0, slot);
-      Atomics.notify(words, 0);
-    },
-  );
+  const begins = () => {
+    Atomics.store(words, 0, slot);
+    Atomics.notify(words, 0);
+  };
+  if (elsewhere) await load.slotElsewhere(undefined, begins);
+  else load.slot(undefined, begins);
   Atomics.store(words, 1, slot);
 }

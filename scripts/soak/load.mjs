@@ -6,6 +6,7 @@ const prebuilt = (name) => readFileSync(new URL(`../../programs/prebuilt/${name}
 const PROGRAMS = { counter: prebuilt('counter'), conformance: prebuilt('conformance') };
 const COUNTER = address(1, 0);
 const CONFORMANCE = address(1, 1);
+const FUNCTION = address(1, 2);
 const LIMITS = {
   maxTimersPerProgram: 100_000,
   maxWatchersPerProgram: 100_000,
@@ -29,24 +30,29 @@ export class Load {
   taken = 0;
   /** Entries that were not what had to come next. */
   disorder = 0;
+  isClosed = false;
   /** Callbacks that were due. */
   callbacks = 0;
 
   /**
-   * In each slot: `timers`, `pushes` to the ring, `watchers` that fire, `tasks`, `loops`, which are callbacks that run until a budget of `units`
-   * is spent, and a timer that fires once. Between slots, one of each thing is unmade and another made.
+   * In each slot: `timers`, `pushes` to the ring, `watchers` that fire, `tasks`, `functions`, which are callbacks of a JavaScript function, `loops`,
+   * which run until a budget of `units` is spent, and a timer that fires once. Between slots, one of each thing is unmade and another made.
    */
-  constructor({ timers = 0, pushes = 0, watchers = 0, tasks = 0, loops = 0, units = 0 }, options) {
+  constructor({ timers = 0, pushes = 0, watchers = 0, tasks = 0, functions = 0, loops = 0, units = 0 }, options) {
     this.#sizes = { watchers, tasks };
     const engine = new AsyncBpfEngine({ limits: LIMITS, logs: false, ...options });
     this.engine = engine;
     engine.addProgram(COUNTER, PROGRAMS.counter);
     engine.addProgram(CONFORMANCE, PROGRAMS.conformance);
+    engine.addProgram(FUNCTION, ({ accounts }) => void accounts[0].data[0]++);
     this.#ring = engine.rings.create({ programId: CONFORMANCE, size: 2 ** 18, reader: 'host' });
 
     const every = { startSlot: engine.slot + 1n, periodSlots: 1 };
     for (let n = 0; n < timers; n++) engine.timers.createPeriodic({ ...every, ...this.#counting(2, n) });
     for (let n = 0; n < pushes; n++) engine.timers.createPeriodic({ ...every, ...pushing(this.#ring, n) });
+    for (let n = 0; n < functions; n++) {
+      engine.timers.createPeriodic({ ...every, ...this.#counting(7, n, FUNCTION) });
+    }
     for (let n = 0; n < loops; n++) {
       engine.timers.createPeriodic({ ...every, programId: CONFORMANCE, data: LOOP, computeBudget: units });
     }
@@ -59,12 +65,23 @@ export class Load {
         this.#batch.set(n, { address: address(5, n), lamports: 1_000_000_000, data: new Uint8Array(DATA_LENGTH) });
       }
     }
-    this.#perSlot = timers + pushes + watchers + tasks + loops + 1;
+    this.#perSlot = timers + pushes + watchers + tasks + functions + loops + 1;
     this.#churned = this.#churn();
   }
 
   /** A whole slot, with what a host does before and after. `submitted` is told of each task, and `begins` is called right before the slot. */
-  slot(submitted = () => {}, begins = () => {}) {
+  slot(submitted, begins) {
+    const slot = this.#prepare(submitted, begins);
+    return this.#read(this.engine.processSlot(slot));
+  }
+
+  /** The same, and another thread processes it. */
+  async slotElsewhere(submitted, begins) {
+    const slot = this.#prepare(submitted, begins);
+    return this.#read(await this.engine.processSlotAsync(slot));
+  }
+
+  #prepare(submitted = () => {}, begins = () => {}) {
     const { engine } = this;
     for (let n = 0; n < this.#sizes.tasks; n++) submitted(this.submit(n));
     if (this.#batch) {
@@ -76,11 +93,9 @@ export class Load {
     engine.timers.create({ ...counting(6, 0), triggerSlot: engine.slot + 1n });
     this.#unmake();
     this.#churned = this.#churn();
-    begins();
-    const report = engine.processSlot(engine.slot + 1n);
     this.callbacks += this.#perSlot;
-    this.#read(report.slot);
-    return report;
+    begins();
+    return engine.slot + 1n;
   }
 
   /** Submits one of the tasks. */
@@ -98,16 +113,24 @@ export class Load {
     return this.engine.rings.get(this.#ring);
   }
 
-  /** What is read is read in each of the ways. */
-  #read(slot) {
-    const { rings } = this.engine;
+  /** Takes what is in the ring, in each of the ways, unless the engine was closed during the slot. */
+  #read(report) {
     const ring = this.#ring;
-    if (slot % 3n === 0n) return void this.#drain();
-    if (slot % 3n === 1n) return void rings.forEach(ring, ({ sequence }) => this.#take(sequence));
-    while (rings.peek(ring)) {
+    if (this.isClosed) return report;
+    const { rings } = this.engine;
+    const way = report.slot % 3n;
+    if (way === 0n) this.#drain();
+    if (way === 1n) rings.forEach(ring, ({ sequence }) => this.#take(sequence));
+    while (way === 2n && rings.peek(ring)) {
       if (!rings.pop(ring)) this.disorder += 1;
       this.#take(BigInt(this.taken));
     }
+    return report;
+  }
+
+  close() {
+    this.isClosed = true;
+    this.engine.close();
   }
 
   #drain() {
@@ -119,10 +142,10 @@ export class Load {
     this.taken += 1;
   }
 
-  /** A callback of the counter, which has an account of its own. */
-  #counting(kind, n) {
-    this.engine.setAccount(address(kind, n), { lamports: 1_000_000_000, data: new Uint8Array(DATA_LENGTH), owner: COUNTER });
-    return counting(kind, n);
+  /** A callback that counts in an account of its own. */
+  #counting(kind, n, program = COUNTER) {
+    this.engine.setAccount(address(kind, n), { lamports: 1_000_000_000, data: new Uint8Array(DATA_LENGTH), owner: program });
+    return { ...counting(kind, n), programId: program };
   }
 
   #churn() {

@@ -6,11 +6,12 @@ import { collect, held, Memory } from '../memory.mjs';
 export const full = { cycles: 10_000, samples: 100 };
 export const quick = { cycles: 250, samples: 25 };
 
-const SIZES = { timers: 4, pushes: 2, watchers: 4, tasks: 4 };
+const SIZES = { timers: 3, pushes: 2, watchers: 4, tasks: 4, functions: 1 };
 
 export async function run({ cycles, samples }) {
   const memory = new Memory();
   await cycle(0);
+  await cycle(1);
   await collect();
   const before = held();
   let settled = 0;
@@ -34,17 +35,18 @@ export async function run({ cycles, samples }) {
   };
 }
 
-/** With two workers, an engine has a thread of its own. */
+/** With two workers, an engine has a thread of its own. Every third one is closed while another thread processes its slot. */
 async function cycle(n) {
   const load = new Load(SIZES, { workers: 2 });
-  const { engine } = load;
-  const stream = engine.events();
+  const stream = load.engine.events();
   let settled = 0;
-  load.slot(({ outcome }) => outcome.then(() => settled++));
+  const submitted = ({ outcome }) => outcome.then(() => settled++);
+  const under = n % 3 === 0 ? load.slotElsewhere(submitted) : load.slot(submitted);
   for (let task = 0; task < SIZES.tasks; task++) {
     load.submit(task).outcome.catch((error) => (settled += error.codeName === 'SHUTDOWN' ? 1 : 0));
   }
-  engine.close();
+  load.close();
+  await under;
   await turn();
   let events = 0;
   // Every second stream is left as it is, unread.

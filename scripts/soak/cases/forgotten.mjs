@@ -5,21 +5,22 @@ import { collect, held, Memory } from '../memory.mjs';
 export const full = { engines: 2_000, atOnce: 20 };
 export const quick = { engines: 120, atOnce: 4 };
 
-const SIZES = { timers: 4, pushes: 2, watchers: 4, tasks: 4 };
+const SIZES = { timers: 3, pushes: 2, watchers: 4, tasks: 4, functions: 1 };
 
 export async function run({ engines, atOnce }) {
   const memory = new Memory();
-  forget(0);
+  await forget().last;
   await collect();
   const before = held();
   const leftovers = [];
   let most = 0;
   for (let n = 0; n < engines; n += atOnce) {
-    for (let m = 0; m < atOnce; m++) leftovers.push(forget(n + m));
+    for (let m = 0; m < atOnce; m++) leftovers.push(forget());
     most = Math.max(most, held()?.threads ?? 0);
     await memory.sample();
     // What was given out stays good without the engine.
-    for (const { report, handle } of leftovers.splice(0)) {
+    for (const { report, handle, last } of leftovers.splice(0)) {
+      await last;
       if (report.outcomes.length === 0 || (await handle.outcome).taskId !== handle.id) throw new Error('an outcome is gone');
     }
   }
@@ -34,14 +35,14 @@ export async function run({ engines, atOnce }) {
   };
 }
 
-/** With a stream, rings that are not empty, tasks that did not run, and a report and a task that live on. */
+/** With a stream, rings that are not empty, tasks that did not run, and a report and a task that live on; while another thread processes a slot. */
 function forget() {
   const load = new Load(SIZES, { workers: 2 });
   load.engine.events();
   let handle;
   const report = load.slot((submitted) => (handle = submitted));
   load.submit(0);
-  load.slot();
+  const last = load.slotElsewhere().then(() => {});
   load.submit(1);
-  return { report, handle };
+  return { report, handle, last };
 }

@@ -15,12 +15,13 @@ const LONGEST_WAIT_MS = 40;
 export async function run({ terminations }) {
   const memory = new Memory();
   await terminated();
+  await terminated(true);
   await collect();
   const before = held();
   let [inside, tries, slots] = [0, 0, 0];
   // A termination that comes between two slots does not count.
   while (inside < terminations) {
-    const result = await terminated();
+    const result = await terminated(tries % 2 === 1);
     tries += 1;
     slots += result.slots;
     if (!result.inside) continue;
@@ -35,10 +36,10 @@ export async function run({ terminations }) {
   };
 }
 
-/** Starts a thread, ends it at a random moment after it has begun a slot, and says whether that slot was running then. */
-async function terminated() {
+/** Starts a thread, which processes slots itself or has them processed `elsewhere`, ends it at a random moment after it has begun a slot, and says whether that slot was running then. */
+async function terminated(elsewhere = false) {
   const words = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('../busy-worker.mjs', import.meta.url), { workerData: { words } });
+  const worker = new Worker(new URL('../busy-worker.mjs', import.meta.url), { workerData: { words, elsewhere } });
   const failed = once(worker, 'error').then(([error]) => Promise.reject(error));
   const exited = once(worker, 'exit');
   // The first slots set things up: the virtual machine's memory, and what V8 compiles.
