@@ -31,7 +31,6 @@ const HANDLES: Handle[] = [
     what: 'a stream of events',
     make: (engine) => engine.events(),
     then: { next: [(stream) => stream.next(), DONE], return: [(stream) => stream.return(), DONE] },
-    internal: ['wake', 'end'],
   },
   {
     what: 'a task',

@@ -181,14 +181,17 @@ describe('shared memory that the engine writes', () => {
     expect(other.stats().tasksFailed + other.stats().tasksCompleted).toBe(30n);
   });
 
-  test('of a stream that nobody holds stays until the engine is closed', async () => {
+  test('of a stream that nobody holds goes, and that of one that somebody waits for stays', async () => {
     const engine = busy();
     engine.events();
-    expect(await isThere()).toBe(true);
-    write(engine);
-    expect(await isThere()).toBe(true);
-    engine.close();
     expect(await isThere()).toBe(false);
+    const waiting = busy();
+    const next = waiting.events().next();
+    expect(await isThere()).toBe(true);
+    write(waiting);
+    expect((await next).value).toMatchObject({ type: 'outcome', slot: 1n });
+    expect(await isThere()).toBe(false);
+    write(engine);
   });
 
   /** Ways to lose a ring. */
