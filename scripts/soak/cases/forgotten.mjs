@@ -2,7 +2,7 @@
 import { Load } from '../load.mjs';
 import { collect, held, Memory } from '../memory.mjs';
 
-export const full = { engines: 2_000, atOnce: 20 };
+export const full = { engines: 6_000, atOnce: 20 };
 export const quick = { engines: 120, atOnce: 4 };
 
 const SIZES = { timers: 3, pushes: 2, watchers: 4, tasks: 4, functions: 1 };
