@@ -196,6 +196,7 @@ describe('shared memory that the engine writes', () => {
 
   /** Ways to lose a ring. */
   const LOSSES: [string, (engine: AsyncBpfEngine, ring: bigint) => unknown][] = [
+    ['whose engine is closed', (engine) => engine.close()],
     ['that the host destroys', (engine, ring) => engine.rings.destroy(ring)],
     [
       'that its program destroys',

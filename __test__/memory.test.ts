@@ -1,4 +1,4 @@
-/** Memory of a process of its own, after garbage collection. */
+/** Memory and threads of a process of its own. */
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -59,4 +59,25 @@ test('ring buffers that a program destroys on another thread leave nothing behin
   ];
   const megabytes = Number(execFileSync(process.execPath, args, { encoding: 'utf8' }));
   expect(megabytes).toBeLessThan(60);
+});
+
+const FORGOTTEN = `
+  const { AsyncBpfEngine } = require(process.argv[1]);
+  const { readFileSync } = require('node:fs');
+  let most = 0;
+  (async () => {
+    for (let n = 0; n < 1_000; n++) {
+      new AsyncBpfEngine({ workers: 2 });
+      most = Math.max(most, Number(/Threads:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]));
+      // Finalizers run between turns of the event loop.
+      await new Promise(setImmediate);
+    }
+    console.log(most);
+  })();
+`;
+
+// Without a word about their weight, V8 let a thousand of them wait, and their threads.
+test.runIf(process.platform === 'linux')('engines that nobody closes are collected before there are too many', () => {
+  const threads = Number(execFileSync(process.execPath, ['-e', FORGOTTEN, join(__dirname, '../dist/index.js')], { encoding: 'utf8' }));
+  expect(threads).toBeLessThan(500);
 });

@@ -34,6 +34,9 @@ use std::{
 };
 use wire::{MemoryRequest, OpenRequest, Request, Response};
 
+/// What V8 is told that an engine takes, threads included: it would let thousands pile up that nobody has closed, before it looked for them.
+const ENGINE_WEIGHT: i64 = 1 << 20;
+
 thread_local! {
     /// What a call without a wrapper leaves for `takeReply`.
     static REPLY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -60,7 +63,9 @@ pub fn open<'env>(env: &'env Env, request: &[u8]) -> Result<Uint8ArraySlice<'env
         }
         let executor = if stock { Executor::Stock } else { Executor::Lean };
         let svm = Svm::new(SvmConfig { engine, workers: workers as usize, executor, logs })?;
-        Ok(Response::of(&engines::add(svm)))
+        let handle = engines::add(svm);
+        env.adjust_external_memory(ENGINE_WEIGHT).ok();
+        Ok(Response::of(&handle))
     })
 }
 
@@ -96,8 +101,12 @@ pub fn invoke<'env>(env: &'env Env, handle: u32, request: &[u8], runner: Functio
 
 /// Drops an engine. Says whether there was one.
 #[napi]
-pub fn close(handle: u32) -> bool {
-    engines::close(handle)
+pub fn close(env: Env, handle: u32) -> bool {
+    let was_there = engines::close(handle);
+    if was_there {
+        env.adjust_external_memory(-ENGINE_WEIGHT).ok();
+    }
+    was_there
 }
 
 /// What the last call without a wrapper has left: why it was refused, or what there was no room for.

@@ -307,6 +307,7 @@ export class AsyncBpfEngine {
   close(): void {
     this.#connection.close(() => {
       this.#listeners.close();
+      this.rings.close();
       this.tasks.close();
     });
   }

@@ -169,6 +169,11 @@ export class Rings {
     this.#shared.delete(ringId);
   }
 
+  /** @internal Lets the memory of the engine's rings go. */
+  close(): void {
+    this.#shared.clear();
+  }
+
   /** Gives the engine memory to write entries to. Without, they are read by calls. */
   #share(id: bigint): void {
     const capacity = queueCapacity(Number(this.get(id)!.capacity));
