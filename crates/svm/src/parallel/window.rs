@@ -9,10 +9,11 @@ use crate::{
     Account, Address, Changes, Engine, Execution, Task,
     runtime::{HostPrograms, Runtime, Session, SlotEnvironment},
 };
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock,
+        Arc, OnceLock,
         atomic::{
             AtomicU64, AtomicUsize,
             Ordering::{Acquire, Relaxed, Release},
@@ -256,7 +257,7 @@ impl Window {
         *self.cursor.0.get_mut() = 0;
         *self.held.get_mut() = 0;
         *self.ready.get_mut() = 0;
-        *self.queue.get_mut().expect("nothing panics with this lock") = Queue::default();
+        *self.queue.get_mut() = Queue::default();
         self.changed.clear();
         self.changed.resize(versions, false);
         self.stale.clear();
@@ -270,7 +271,7 @@ impl Window {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().expect("nothing panics with this lock")
+        self.queue.lock()
     }
 
     /// An account as a task of the window sees it.
@@ -401,7 +402,7 @@ impl Ahead<'_> {
                 window.wake.notify_all();
                 return None;
             }
-            queue = window.wake.wait(queue).expect("nothing panics with this lock");
+            window.wake.wait(&mut queue);
         }
     }
 

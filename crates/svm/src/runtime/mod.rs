@@ -32,6 +32,7 @@ pub(crate) use sysvars::SlotEnvironment;
 use crate::Address;
 use environment::Environment;
 use loader::Program;
+use parking_lot::Mutex;
 use solana_program_runtime::{
     invoke_context::Executable,
     program_cache_entry::{ProgramCacheEntry, ProgramCacheEntryType},
@@ -40,7 +41,7 @@ use solana_program_runtime::{
 use solana_pubkey::Pubkey;
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 use sysvars::Sysvars;
 
@@ -98,7 +99,7 @@ impl Runtime {
 
     fn put(&mut self, address: Address, entry: Arc<ProgramCacheEntry>) {
         self.programs.insert(accounts::pubkey(&address), entry);
-        self.spare.get_mut().expect("nothing panics with this lock").clear();
+        self.spare.get_mut().clear();
     }
 
     /// Whether a program is a function of the host.
@@ -109,7 +110,7 @@ impl Runtime {
     pub fn remove(&mut self, address: &Address) {
         self.host_programs.remove(address);
         self.programs.remove(&accounts::pubkey(address));
-        self.spare.get_mut().expect("nothing panics with this lock").clear();
+        self.spare.get_mut().clear();
     }
 
     pub fn slot_environment(&self, slot: u64, unix_timestamp: i64) -> SlotEnvironment {

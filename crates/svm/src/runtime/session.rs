@@ -28,7 +28,7 @@ pub(super) struct Own {
 
 impl Runtime {
     pub fn session(&self) -> Session<'_> {
-        let spare = self.spare.lock().expect("nothing panics with this lock").pop();
+        let spare = self.spare.lock().pop();
         let own = spare.unwrap_or_else(|| {
             let mut own = Own::default();
             for (key, entry) in &self.programs {
@@ -50,6 +50,6 @@ impl Own {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        self.runtime.spare.lock().expect("nothing panics with this lock").push(std::mem::take(&mut self.own));
+        self.runtime.spare.lock().push(std::mem::take(&mut self.own));
     }
 }

@@ -4,7 +4,13 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use async_bpf_svm::{Moment, Observer, Outcome};
-use std::{env, fs, panic::resume_unwind, sync::Mutex, thread, time::Duration};
+use std::{
+    env, fs,
+    panic::resume_unwind,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
 
 /// splitmix64: every seed is as good as any other.
 pub struct Dice(u64);
@@ -36,15 +42,9 @@ impl Dice {
 
 /// Takes a different time for everything, and sometimes panics.
 pub fn unsteady(seed: u64) -> Observer {
-    let dice = Mutex::new(seed | 1);
+    let rolls = AtomicU64::new(seed);
     Box::new(move |moment, _| {
-        let roll = {
-            let mut dice = dice.lock().unwrap();
-            *dice ^= *dice << 13;
-            *dice ^= *dice >> 7;
-            *dice ^= *dice << 17;
-            *dice >> 20
-        };
+        let roll = Dice(rolls.fetch_add(0x9E37_79B9_7F4A_7C15, Relaxed)).word() >> 20;
         match roll % 16 {
             0..3 => thread::yield_now(),
             3 | 4 => thread::sleep(Duration::from_micros(roll % 100)),
