@@ -641,6 +641,7 @@ const FAULTS = {
     ],
   ],
   'crates/svm/src/runtime/execute.rs': [
+    ['short-trace-final', 'an invocation has as many callees as its list has room for at first', 'frame.again = true;', ''],
     ['stage-not-restarted', 'what is run again has called before', 'frame.stage.restart();', ''],
     ['incinerator-pays-rent', 'the incinerator must be rent-exempt', '!incinerator::check_id(key) && !rent_allows', '!rent_allows'],
     ['fault-kept', 'what is run again names the fault of the first run', 'frame.fault = None;', ''],
@@ -652,7 +653,12 @@ const FAULTS = {
     ],
   ],
   'crates/svm/src/runtime/lean.rs': [
-    ['never-repeated', 'the lean executor has the last word', 'frame::with(|frame| frame.repeat = true);', ''],
+    [
+      'never-repeated',
+      'the lean executor has the last word',
+      'frame::with(|frame| (frame.executor, frame.again) = (Executor::Stock, true));',
+      '',
+    ],
     ['stack-faults-final', 'a fault in the stack is not run again', 'if address >= MM_STACK_START', 'if address >= MM_INPUT_START'],
     ['units-not-depleted', 'a fault costs what was used', 'context.consume(context.get_remaining());', ''],
   ],

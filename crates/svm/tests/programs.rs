@@ -202,6 +202,33 @@ fn invocations_nest_as_deep_as_the_runtime_allows() {
 }
 
 #[test]
+fn invocations_are_as_many_as_the_runtime_allows() {
+    let [caller, callee, to, from] = [50, 51, 1, 2].map(key);
+    let start = || {
+        let mut svm = svm();
+        [caller, callee].into_iter().for_each(|address| svm.add_program(address, &elf("bench")).unwrap());
+        [(to, 64), (from, 16)].into_iter().for_each(|(address, len)| set(&mut svm, address, RICH, &vec![0; len], callee));
+        svm
+    };
+    let accounts = [writable(to), readonly(from), readonly(callee), readonly(caller), readonly(FAULTY)];
+    let run = |svm: &mut Svm, count| {
+        // A callee that has one of its own, so often, and one that has none.
+        let twice = (0..count / 2).fold(Script::new().timer(5, b"", 1000), |script, _| script.invoke(3, 0, 3, &[2]));
+        let script = (0..count % 2).fold(twice, |script, _| script.invoke(4, 0, 0, &[0])).0;
+        svm.invoke(Callback { compute_budget: 1_400_000, ..callback(CONFORMANCE, &script, &accounts) }).unwrap()
+    };
+    for count in [1, 22, 23, 24, 63] {
+        let mut svm = start();
+        // What a program has done before makes no difference.
+        let [first, again] = [(); 2].map(|()| run(&mut svm, count));
+        assert_eq!(first.status, Status::Committed, "{count}: {:?}", first.failure);
+        assert_eq!((first.units_consumed, first.logs.len()), (again.units_consumed, again.logs.len()));
+        assert_eq!((first.staged_codes.len(), svm.engine().timers_of(CONFORMANCE).count()), (1, 2));
+    }
+    assert_eq!(reason(&run(&mut start(), 64)), "MaxInstructionTraceLengthExceeded", "the top level and 63 below it");
+}
+
+#[test]
 fn only_a_callback_has_a_context() {
     let mut svm = svm();
     let ask = Script::new().op(19).scratch(128).0;

@@ -54,14 +54,16 @@ impl Session<'_> {
         host: Option<&dyn HostPrograms>,
     ) -> Option<Execution> {
         let executor = self.runtime.executor;
-        let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor, repeat: false, host: None, needs_host: false, fault: None };
+        let mut frame = Frame { stage, task, last_errors: BTreeMap::new(), executor, again: false, host: None, needs_host: false, fault: None };
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            // What may have to be repeated has no host.
-            if !self.runtime.is_host_program(&task.callback.program) {
+            // What may have to be run again has no host.
+            let mut has_host = self.runtime.is_host_program(&task.callback.program);
+            while !has_host {
                 let ran = self.run(view, slot, task, &mut frame);
-                if !frame.repeat && !frame.needs_host {
+                if !std::mem::take(&mut frame.again) && !frame.needs_host {
                     return Some(ran);
                 }
+                has_host = frame.needs_host || frame.executor == Executor::Stock;
                 frame.fault = None;
                 frame.last_errors.clear();
                 frame.stage.restart();
@@ -85,9 +87,11 @@ impl Session<'_> {
 
     fn run(&mut self, view: View<'_>, slot: &SlotEnvironment, task: &Task, frame: &mut Frame<'_>) -> (u64, Vec<String>, Result<Changes, Failure>) {
         let Session { runtime, own } = self;
-        let callback = &*task.callback;
-        let program = pubkey(&callback.program);
-        let load = |key: &Pubkey| slot.get(key).cloned().or_else(|| view.account(&address(key)).map(to_shared)).unwrap_or_default();
+        let (environment, callback) = (&runtime.environment, &*task.callback);
+        let key_of_program = pubkey(&callback.program);
+        let program = own.programs.get(&key_of_program, runtime, view.engine());
+        // The engine has no account where a sysvar is.
+        let load = |key: &Pubkey| view.account(&address(key)).map(to_shared).or_else(|| slot.get(key).cloned()).unwrap_or_default();
         // A transaction has each account once, with one pair of flags, whatever its instruction says at each mention.
         let mut accounts: Vec<(Pubkey, AccountSharedData)> = Vec::with_capacity(callback.accounts.len() + 1);
         let mut mentions: Vec<InstructionAccount> = Vec::with_capacity(callback.accounts.len());
@@ -116,19 +120,15 @@ impl Session<'_> {
                 mentions[mention] = mentions[first_mention[mentions[mention].index_in_transaction as usize] as usize];
             }
         }
-        let program_index = accounts.iter().position(|(key, _)| *key == program).unwrap_or_else(|| {
-            accounts.push((program, own.program(&program, view.engine())));
+        let program_index = accounts.iter().position(|(key, _)| *key == key_of_program).unwrap_or_else(|| {
+            accounts.push((key_of_program, program.account.clone()));
             accounts.len() - 1
         });
 
-        let environment = &runtime.environment;
-        let mut transaction = TransactionContext::new(
-            accounts,
-            slot.rent.clone(),
-            environment.budget.max_instruction_stack_depth,
-            environment.budget.max_instruction_trace_length,
-            1,
-        );
+        let executor = frame.executor;
+        let whole_trace = environment.budget.max_instruction_trace_length;
+        let trace_len = if executor == Executor::Lean { program.trace_len } else { whole_trace };
+        let mut transaction = TransactionContext::new(accounts, slot.rent.clone(), environment.budget.max_instruction_stack_depth, trace_len, 1);
         let data = Cow::Borrowed(&*callback.data);
         let configured = transaction.configure_instruction_at_index(0, program_index as u16, mentions, first_mention, data, None);
         if let Err(error) = configured {
@@ -148,8 +148,7 @@ impl Session<'_> {
         own.cache.drain_modified_entries();
         let budget = SVMTransactionExecutionBudget { compute_unit_limit: callback.compute_budget, ..environment.budget };
         let mut context = InvokeContext::new(&mut transaction, &mut own.cache, config, logs.clone(), budget, environment.cost);
-        let executor = frame.executor;
-        let result = frame::scope(frame, || match runtime.executable(&program) {
+        let result = frame::scope(frame, || match program.executable() {
             Some(executable) if executor == Executor::Lean => {
                 // SAFETY: programs are compiled for contexts of any lifetime, which their type calls 'static; the runtime drops the
                 // lifetimes in the same way. Nothing of the context outlives the call: the virtual machine is gone when it returns.
@@ -158,6 +157,10 @@ impl Session<'_> {
             }
             _ => context.process_instruction(&mut 0, &mut ExecuteTimings::default()),
         });
+        if result == Err(InstructionError::MaxInstructionTraceLengthExceeded) && trace_len < whole_trace {
+            program.trace_len = whole_trace;
+            frame.again = true;
+        }
         let units_consumed = callback.compute_budget - context.get_remaining();
         let logs = logs.map_or_else(Vec::new, |logs| std::mem::take(&mut logs.borrow_mut().messages));
         let result = match result {
@@ -170,7 +173,8 @@ impl Session<'_> {
 
 /// What an invocation changed, if the accounts are in order after it. `load` says what they were.
 fn changes(record: ExecutionRecord, load: impl Fn(&Pubkey) -> AccountSharedData, rent: &Rent) -> Result<Changes, Failure> {
-    let mut changed = Vec::new();
+    // It waits to be committed, with those of all other tasks of the batch.
+    let mut changed = Vec::with_capacity(record.touched_flags.iter().filter(|touched| **touched).count());
     for ((key, new), touched) in record.accounts.iter().zip(&record.touched_flags) {
         // Whatever changes an account marks it, as does some of what does not.
         if !touched {

@@ -19,8 +19,8 @@ pub(crate) struct Frame<'a> {
     pub last_errors: BTreeMap<usize, ErrorCode>,
     /// How programs are run.
     pub executor: Executor,
-    /// The lean path cannot tell what the stock path would say.
-    pub repeat: bool,
+    /// What has run does not count: it is to be run in another way, from the state before it.
+    pub again: bool,
     /// What calls functions of the host, if they may be called now.
     pub host: Option<&'a dyn HostPrograms>,
     /// One would have to be called, and may not.

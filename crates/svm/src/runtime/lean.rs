@@ -9,6 +9,7 @@
 //! the stock path has better words for it), the whole invocation is therefore run again by the stock path, from the state before it.
 
 use super::{
+    Executor,
     entrypoint::{Fatal, noted},
     frame,
     memory::Memory,
@@ -28,6 +29,7 @@ use solana_program_runtime::{
     stable_log,
 };
 use solana_svm_log_collector::ic_logger_msg;
+use std::{mem::ManuallyDrop, ptr};
 
 /// A region grows by so many bytes.
 const PAGE_LEN: u64 = 4096;
@@ -82,11 +84,14 @@ pub(crate) fn execute(context: &mut InvokeContext<'static, 'static>, executable:
     context.memory_contexts.set_memory_context_abi_v1(MemoryContext::new(BpfAllocator::new(heap_len as u64), metadata, mapping))?;
 
     let budget = context.get_remaining();
-    let mut vm = EbpfVm::new(executable.get_loader().clone(), executable.get_sbpf_version(), context, stack_len);
+    // SAFETY: it is a copy of a reference that is not counted and that is never dropped, as the virtual machine is not, which owns nothing
+    // else; making one does not panic when there is a mapping. The executable, which holds the reference, is borrowed for longer.
+    // Counting it would have all workers write to one cache line for every program, which has in it what they read all the time.
+    let loader = unsafe { ptr::read(executable.get_loader()) };
+    let mut vm = ManuallyDrop::new(EbpfVm::new(loader, executable.get_sbpf_version(), context, stack_len));
     vm.registers[1] = MM_INPUT_START;
     vm.registers[2] = data_offset as u64;
     let (units, result) = vm.execute_program(executable, &mut ExecutionMode::PreferJit, &mut memory.call_frames);
-    drop(vm);
 
     let mapping = context.memory_contexts.memory_mapping()?;
     let dirty = |start| mapping.find_region(start).map_or(0, |(_, region)| region.len);
@@ -108,12 +113,12 @@ pub(crate) fn execute(context: &mut InvokeContext<'static, 'static>, executable:
     Ok(deserialize_parameters(&instruction, adjusted, direct, parameters.as_slice(), metadata)?)
 }
 
-/// The memory of the virtual machine, of which stack and heap begin short.
+/// The memory of the virtual machine: stack and heap, which begin short, before the `regions` of accounts.
 fn map(
     context: &InvokeContext<'static, 'static>,
     executable: &Executable,
     memory: &mut Memory,
-    accounts: Vec<MemoryRegion>,
+    mut regions: Vec<MemoryRegion>,
 ) -> Result<MemoryMapping, EbpfError> {
     let features = context.get_feature_set();
     let of_accounts =
@@ -133,9 +138,8 @@ fn map(
         }
     };
     let short = |bytes: &mut [u8], start, len| MemoryRegion { len, ..MemoryRegion::new(&raw mut *bytes, start) };
-    let mut regions = Vec::with_capacity(3 + accounts.len());
-    regions.extend([executable.get_ro_region(), short(stack, MM_STACK_START, FIRST_STACK_LEN), short(heap, MM_HEAP_START, 0)]);
-    regions.extend(accounts);
+    // By address, where there mostly is room for them.
+    regions.splice(..0, [executable.get_ro_region(), short(stack, MM_STACK_START, FIRST_STACK_LEN), short(heap, MM_HEAP_START, 0)]);
     // SAFETY: every region is memory that stays where it is as long as the mapping is used, which is until the program has ended: the
     // executable is borrowed for longer than that; `memory` is put back after it, and its buffers do not move with it; the accounts are
     // in the transaction and in the buffer of serialized parameters, both of which outlive the run. Stack, heap and parameters are plain
@@ -166,5 +170,5 @@ fn failed(context: &mut InvokeContext<'static, 'static>, error: EbpfError) -> Fa
 
 /// Asks for the stock path, which knows better what to say.
 fn repeat() {
-    frame::with(|frame| frame.repeat = true);
+    frame::with(|frame| (frame.executor, frame.again) = (Executor::Stock, true));
 }

@@ -33,11 +33,7 @@ use crate::Address;
 use environment::Environment;
 use loader::Program;
 use parking_lot::Mutex;
-use solana_program_runtime::{
-    invoke_context::Executable,
-    program_cache_entry::{ProgramCacheEntry, ProgramCacheEntryType},
-    solana_sbpf::program::BuiltinFunctionDefinition,
-};
+use solana_program_runtime::{program_cache_entry::ProgramCacheEntry, solana_sbpf::program::BuiltinFunctionDefinition};
 use solana_pubkey::Pubkey;
 use std::{
     collections::{HashMap, HashSet},
@@ -119,13 +115,5 @@ impl Runtime {
 
     pub fn testing_panic_in_syscall(&self, name: &str) {
         syscalls::panic_in_next(name);
-    }
-
-    /// A program that was compiled here; not one that is part of the runtime.
-    fn executable(&self, program: &Pubkey) -> Option<&Executable> {
-        match &self.programs.get(program)?.program {
-            ProgramCacheEntryType::Loaded(executable) => Some(executable),
-            _ => None,
-        }
     }
 }

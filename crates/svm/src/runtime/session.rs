@@ -7,10 +7,19 @@ use super::{
     accounts::{address, to_shared},
 };
 use crate::{Account, Engine};
+use hashbrown::HashMap;
 use solana_account::AccountSharedData;
-use solana_program_runtime::loaded_programs::ProgramCacheForTxBatch;
+use solana_program_runtime::{
+    invoke_context::Executable,
+    loaded_programs::ProgramCacheForTxBatch,
+    program_cache_entry::{ProgramCacheEntry, ProgramCacheEntryType},
+};
 use solana_pubkey::Pubkey;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+/// Places in the trace of instructions of an invocation, at first. The runtime makes four lists as long as the trace may become; while none
+/// takes more than a kilobyte, allocators have them at hand.
+const SHORT_TRACE: usize = 24;
 
 /// One after the other, any number of invocations.
 pub(crate) struct Session<'r> {
@@ -22,8 +31,19 @@ pub(crate) struct Session<'r> {
 pub(super) struct Own {
     /// In the form that an invocation borrows mutably.
     pub cache: ProgramCacheForTxBatch,
-    /// Copies of the accounts of programs that have run.
-    programs: HashMap<Pubkey, AccountSharedData>,
+    pub programs: Programs,
+}
+
+/// Programs that have run.
+#[derive(Default)]
+pub(super) struct Programs(HashMap<Pubkey, Program>);
+
+pub(super) struct Program {
+    entry: Option<Arc<ProgramCacheEntry>>,
+    /// A copy of its account.
+    pub account: AccountSharedData,
+    /// Enough for what it has done so far.
+    pub trace_len: usize,
 }
 
 impl Runtime {
@@ -40,11 +60,27 @@ impl Runtime {
     }
 }
 
-impl Own {
-    /// The account of a program: nothing but adding and removing programs changes it, after which there are new sessions.
-    pub fn program(&mut self, key: &Pubkey, engine: &Engine) -> AccountSharedData {
-        let copy = |account: &Account| to_shared(&Account { data: Arc::new(account.data.to_vec()), ..account.clone() });
-        self.programs.entry(*key).or_insert_with(|| engine.account(&address(key)).map(copy).unwrap_or_default()).clone()
+impl Programs {
+    /// What is known of a program: nothing but adding and removing programs changes it, after which there are new sessions.
+    pub fn get(&mut self, key: &Pubkey, runtime: &Runtime, engine: &Engine) -> &mut Program {
+        self.0.entry(*key).or_insert_with(|| {
+            let copy = |account: &Account| to_shared(&Account { data: Arc::new(account.data.to_vec()), ..account.clone() });
+            Program {
+                entry: runtime.programs.get(key).cloned(),
+                account: engine.account(&address(key)).map(copy).unwrap_or_default(),
+                trace_len: SHORT_TRACE,
+            }
+        })
+    }
+}
+
+impl Program {
+    /// What was compiled; a program that is part of the runtime was not.
+    pub fn executable(&self) -> Option<&Executable> {
+        match &self.entry.as_ref()?.program {
+            ProgramCacheEntryType::Loaded(executable) => Some(executable),
+            _ => None,
+        }
     }
 }
 
