@@ -100,8 +100,8 @@ const FAULTS = {
     [
       'unknown-program-overtakes',
       'tasks of removed programs fail beyond the limit',
-      'if units.saturating_add(budget) > self.limits.slot_compute_limit {\n                break;\n            }\n            let known = self.programs.contains_key(&program);',
-      'let known = self.programs.contains_key(&program);\n            if known && units.saturating_add(budget) > self.limits.slot_compute_limit {\n                break;\n            }',
+      'if units.saturating_add(budget) > self.limits.slot_compute_limit {',
+      'if self.programs.contains_key(&program) && units.saturating_add(budget) > self.limits.slot_compute_limit {',
     ],
     [
       'unknown-program-keeps-timer',
@@ -274,9 +274,14 @@ const FAULTS = {
       'self.in_flight = callbacks as u64;',
       'self.in_flight = callbacks.min(1) as u64;',
     ],
-    ['executing-timer-due', 'a timer fires while its callback is queued', 'if pending(after) {', 'if is_live(after) {'],
+    [
+      'executing-timer-due',
+      'a timer fires while its callback is queued',
+      'if after.1 == TimerState::Pending {',
+      'if after.1 == TimerState::Pending || after.1 == TimerState::Executing {',
+    ],
     ['finished-bound', 'one finished timer less is kept', 'self.finished.len() > MAX_FINISHED', 'self.finished.len() >= MAX_FINISHED'],
-    ['overdue-lost', 'a due timer without room is forgotten', 'Err(_) => drop(self.overdue.insert((slot, id))),', 'Err(_) => {}'],
+    ['overdue-lost', 'a due timer without room is forgotten', '.inspect_err(|_| _ = overdue.insert((slot, id)))', ''],
   ],
   'crates/engine/src/stage.rs': [
     [

@@ -235,7 +235,11 @@ impl Accounts {
     /// with: it may have been there for a moment only. Updates never outlive a seal: a slot begins by taking them all.
     pub fn delta(&self, delta: &mut Delta) {
         let mut dirty: Vec<_> = self.dirty.iter().map(|handle| &self.records[handle.0]).map(|record| (record.key.prefix(), record)).collect();
-        dirty.sort_unstable_by(|(a, left), (b, right)| a.cmp(b).then_with(|| left.key.address().cmp(right.key.address())));
+        // Comparing numbers alone takes half the time, and few addresses begin alike.
+        dirty.sort_unstable_by_key(|(prefix, _)| *prefix);
+        for alike in dirty.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by(|(_, left), (_, right)| left.key.address().cmp(right.key.address()));
+        }
         let dirty = dirty.into_iter().map(|(_, record)| record);
         delta.list("account", dirty.map(|record| (record.key.address(), Some((record.account.as_ref(), record.write_version)))));
         delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (*self.key(touched.account).address(), &touched.before)));
@@ -256,5 +260,29 @@ impl Accounts {
             }
             self.records.remove(index);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StateHash;
+
+    #[test]
+    fn the_hash_has_accounts_by_address() {
+        // The first two begin alike.
+        let addresses = [(5, 1), (5, 2), (4, 3), (6, 0)].map(|(first, last)| {
+            let mut address = [first; 32];
+            address[31] = last;
+            Address(address)
+        });
+        let hash = |order: [usize; 4]| {
+            let mut accounts = Accounts::new(AddressHasher::default());
+            order.into_iter().for_each(|n| accounts.set(addresses[n], Some(Account { lamports: n as u64 + 1, ..Account::default() })));
+            accounts.take_touched();
+            StateHash([0; 32]).link(|delta| accounts.delta(delta))
+        };
+        let expected = hash([0, 1, 2, 3]);
+        assert_eq!([hash([1, 0, 2, 3]), hash([3, 2, 1, 0]), hash([2, 1, 3, 0])], [expected; 3]);
     }
 }

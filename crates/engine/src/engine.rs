@@ -18,7 +18,7 @@ use crate::{
 use async_bpf_ring::one_to_one::Producer;
 use borsh::BorshSerialize;
 use hashbrown::HashMap;
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 /// Finished timers are forgotten at the first processed slot at or past a multiple of this.
 const CLEAN_UP_SLOTS: u64 = 100;
@@ -325,13 +325,19 @@ impl Engine {
     /// Adds as many tasks to the batch as the compute limit can pay for or, when none is left, ends the slot.
     pub fn advance(&mut self) -> Progress {
         let mut running = self.running.take().expect("a batch is running");
+        // Most tasks are of the same program as the one before.
+        let mut last = None;
         while let Some((key, task)) = self.tasks.peek() {
             let (budget, program) = (task.callback.compute_budget, task.callback.program);
             let units = running.report.units_consumed + running.ahead;
             if units.saturating_add(budget) > self.limits.slot_compute_limit {
                 break;
             }
-            let known = self.programs.contains_key(&program);
+            let known = match last {
+                Some((other, known)) if other == program => known,
+                _ => self.programs.contains_key(&program),
+            };
+            last = Some((program, known));
             // It fails in its turn.
             if !known && running.next < running.batch.len() {
                 break;
@@ -354,6 +360,7 @@ impl Engine {
             }
         }
         if running.next < running.batch.len() {
+            running.report.outcomes.reserve(running.batch.len() - running.next);
             self.running = Some(running);
             return Progress::Batch;
         }
@@ -476,7 +483,12 @@ impl Engine {
             self.finish_source(&task, TimerState::Expired);
         }
         ahead::read(self.tasks.queued(), |task| task.callback.compute_budget);
-        ahead::read(self.tasks.queued(), |task| self.programs.contains_key(&task.callback.program).into());
+        let last = Cell::new(None);
+        ahead::read(self.tasks.queued(), |task| {
+            let program = Some(task.callback.program);
+            // As in `advance`.
+            u64::from(last.replace(program) != program && self.programs.contains_key(&task.callback.program))
+        });
         report.tasks_queued = self.tasks.len();
     }
 

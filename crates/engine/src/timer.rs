@@ -285,39 +285,38 @@ impl Timers {
         let id = timer.id;
         let owned = self.by_program.entry(timer.spec.callback.program).or_default();
         owned.ids.insert(id);
-        let (slot, state) = (timer.trigger_slot, timer.state);
-        self.timers.insert(id, Record { timer, place: None });
+        let state = timer.state;
+        let pending = state == TimerState::Pending;
+        let place = pending.then(|| wait(&mut self.wheel, &mut self.overdue, timer.trigger_slot, id)).flatten();
+        self.timers.insert(id, Record { timer, place });
         self.created.push(id);
-        self.moved(id, (slot, None), (slot, Some(state)));
+        self.moved(id, None, state);
     }
 
     /// Changes a timer, if it is there, and lets it wait for another slot if that is what the change means.
     pub fn update<R>(&mut self, id: u64, change: impl FnOnce(&mut Timer) -> R) -> Option<R> {
-        let Record { timer, .. } = self.timers.get_mut(&id)?;
-        let before = (timer.trigger_slot, Some(timer.state));
+        let Timers { timers, wheel, overdue, .. } = self;
+        let Record { timer, place } = timers.get_mut(&id)?;
+        let before = (timer.trigger_slot, timer.state);
         let result = change(timer);
-        let after = (timer.trigger_slot, Some(timer.state));
-        self.moved(id, before, after);
+        let after = (timer.trigger_slot, timer.state);
+        if before != after {
+            if before.1 == TimerState::Pending && place.take().and_then(|place| wheel.cancel(place, id)).is_none() {
+                overdue.remove(&(before.0, id));
+            }
+            if after.1 == TimerState::Pending {
+                *place = wait(wheel, overdue, after.0, id);
+            }
+        }
+        self.moved(id, Some(before.1), after.1);
         Some(result)
     }
 
-    /// Keeps places and counts in step with a timer that has changed; without a state it was not there.
-    fn moved(&mut self, id: u64, before: (u64, Option<TimerState>), after: (u64, Option<TimerState>)) {
-        let pending = |(_, state)| state == Some(TimerState::Pending);
-        let is_live = |(_, state)| matches!(state, Some(TimerState::Pending | TimerState::Executing));
-        if before != after {
-            if pending(before) {
-                let place = self.timers.get_mut(&id).and_then(|record| record.place.take());
-                if place.and_then(|place| self.wheel.cancel(place, id)).is_none() {
-                    self.overdue.remove(&(before.0, id));
-                }
-            }
-            if pending(after) {
-                self.wait(after.0, id);
-            }
-        }
+    /// Keeps counts in step with a timer that has changed; without a state it was not there.
+    fn moved(&mut self, id: u64, before: Option<TimerState>, after: TimerState) {
+        let is_live = |state| matches!(state, TimerState::Pending | TimerState::Executing);
         let live = is_live(after);
-        if live != is_live(before) {
+        if live != before.is_some_and(is_live) {
             let program = self.timers[&id].timer.spec.callback.program;
             let owned = self.by_program.get_mut(&program).expect("a program with a timer");
             (owned.live, self.active) = if live { (owned.live + 1, self.active + 1) } else { (owned.live - 1, self.active - 1) };
@@ -334,10 +333,8 @@ impl Timers {
 
     /// Leaves a pending timer to wait for its slot or, if that has come, for room.
     pub fn wait(&mut self, slot: u64, id: u64) {
-        match self.wheel.insert(slot, id) {
-            Ok(place) => self.timers.get_mut(&id).expect("it was put there").place = Some(place),
-            Err(_) => drop(self.overdue.insert((slot, id))),
-        }
+        let place = wait(&mut self.wheel, &mut self.overdue, slot, id);
+        self.timers.get_mut(&id).expect("it was put there").place = place;
     }
 
     /// Has everything at hand that firing these timers will look at, and says which callbacks they have.
@@ -390,4 +387,9 @@ impl Timers {
         self.created.clear();
         self.dirty.clear();
     }
+}
+
+/// Has a timer wait for its slot, at its place in the wheel, or, if the slot has come, for room.
+fn wait(wheel: &mut Wheel, overdue: &mut BTreeSet<(u64, u64)>, slot: u64, id: u64) -> Option<Handle> {
+    wheel.insert(slot, id).inspect_err(|_| _ = overdue.insert((slot, id))).ok()
 }
