@@ -18,6 +18,7 @@ use crate::{
 use async_bpf_ring::one_to_one::Producer;
 use borsh::BorshSerialize;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::{cell::Cell, sync::Arc};
 
 /// Finished timers are forgotten at the first processed slot at or past a multiple of this.
@@ -74,8 +75,9 @@ pub struct Execution {
 /// What a successful invocation changed in accounts, and what it returned.
 #[derive(Default)]
 pub struct Changes {
-    /// Changed accounts as they are now, in the order of the instruction.
-    pub accounts: Vec<(Address, Option<Account>)>,
+    /// Changed accounts as they are now, in the order of the instruction. Most invocations change one, and memory that one thread takes
+    /// and another gives back costs both.
+    pub accounts: SmallVec<[(Address, Option<Account>); 1]>,
     /// Return data.
     pub return_data: Option<Vec<u8>>,
 }

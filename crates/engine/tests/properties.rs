@@ -203,7 +203,8 @@ fn whatever_matters_later_is_in_the_hash() {
         slot(&mut engine, 1, &idle);
         create(&mut engine, task(Priority::Low, None, 1));
         engine.update_accounts(vec![update(1, &value(first))]).unwrap();
-        let report = slot(&mut engine, 2, &|_, _, _| (1, Ok(Changes { accounts: vec![(ACCOUNT, Some(account(1, &value(60))))], return_data: None })));
+        let report =
+            slot(&mut engine, 2, &|_, _, _| (1, Ok(Changes { accounts: vec![(ACCOUNT, Some(account(1, &value(60))))].into(), return_data: None })));
         (report.outcomes, report.state_hash, slot(&mut engine, 3, &idle).watchers_triggered)
     };
     let (low, high) = (momentary(5), momentary(20));

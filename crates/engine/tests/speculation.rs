@@ -96,7 +96,7 @@ fn random_program(engine: &Engine, task: &Task, stage: &mut Stage<'_>, ids: &[u6
             Err(error) => dice.stir(error.code() as u64),
         }
     }
-    let mut changes = Changes { accounts: vec![], return_data: Some([&dice.0.to_le_bytes()[..], &created].concat()) };
+    let mut changes = Changes { accounts: Default::default(), return_data: Some([&dice.0.to_le_bytes()[..], &created].concat()) };
     for meta in task.callback.accounts.iter().filter(|meta| meta.writable) {
         let old = engine.account(&meta.address).map_or(0, |account| account.lamports);
         let new = (dice.roll(4) > 0).then(|| account(1 + (old + dice.roll(3)) % 5, &dice.roll(250).to_le_bytes()));

@@ -163,7 +163,7 @@ fn a_failed_invocation_leaves_nothing() {
             stage.call(OWNER, Call::TimerCreate(once(3))).unwrap();
             stage.call(OWNER, Call::WatcherCreate { spec: watcher(Trigger::AnyChange), min_slots_between_triggers: 1 }).unwrap();
             stage.call(OWNER, task(Priority::Low, None, 1)).unwrap();
-            let changes = Changes { accounts: vec![(ACCOUNT, Some(account(1, &[])))], return_data: Some(vec![1]) };
+            let changes = Changes { accounts: vec![(ACCOUNT, Some(account(1, &[])))].into(), return_data: Some(vec![1]) };
             (5, if fail { Err(failure()) } else { Ok(changes) })
         }
     };

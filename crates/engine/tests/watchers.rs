@@ -184,7 +184,7 @@ fn what_changed_before_a_watcher_was_created_is_not_its_concern() {
     engine.call(HOST, Call::WatcherRemove { id }).unwrap();
     let outcome = invoke(&mut engine, &|_, _, stage| {
         stage.call(OWNER, Call::WatcherCreate { spec: watcher(above.clone()), min_slots_between_triggers: 1 }).unwrap();
-        (0, Ok(Changes { accounts: vec![(ACCOUNT, Some(account(1, &value(70))))], return_data: None }))
+        (0, Ok(Changes { accounts: vec![(ACCOUNT, Some(account(1, &value(70))))].into(), return_data: None }))
     });
     assert_eq!(outcome.status, Status::Committed);
     let report = slot(&mut engine, 4, &idle);

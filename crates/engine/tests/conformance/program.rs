@@ -277,7 +277,7 @@ impl Program<'_> {
             }
         }
         let return_data = std::mem::take(&mut self.returned);
-        Changes { accounts, return_data: (!return_data.is_empty()).then_some(return_data) }
+        Changes { accounts: accounts.into(), return_data: (!return_data.is_empty()).then_some(return_data) }
     }
 }
 

@@ -173,8 +173,7 @@ impl Session<'_> {
 
 /// What an invocation changed, if the accounts are in order after it. `load` says what they were.
 fn changes(record: ExecutionRecord, load: impl Fn(&Pubkey) -> AccountSharedData, rent: &Rent) -> Result<Changes, Failure> {
-    // It waits to be committed, with those of all other tasks of the batch.
-    let mut changed = Vec::with_capacity(record.touched_flags.iter().filter(|touched| **touched).count());
+    let mut changes = Changes::default();
     for ((key, new), touched) in record.accounts.iter().zip(&record.touched_flags) {
         // Whatever changes an account marks it, as does some of what does not.
         if !touched {
@@ -189,10 +188,10 @@ fn changes(record: ExecutionRecord, load: impl Fn(&Pubkey) -> AccountSharedData,
             let message = format!("account {key} would be left with {} lamports, which is not enough to be rent-exempt", new.lamports());
             return Err(failure("InsufficientFundsForRent", &message, None));
         }
-        changed.push((address(key), from_shared(new)));
+        changes.accounts.push((address(key), from_shared(new)));
     }
-    let return_data = (!record.return_data.data.is_empty()).then_some(record.return_data.data);
-    Ok(Changes { accounts: changed, return_data })
+    changes.return_data = (!record.return_data.data.is_empty()).then_some(record.return_data.data);
+    Ok(changes)
 }
 
 fn same(old: &AccountSharedData, new: &AccountSharedData) -> bool {
