@@ -139,7 +139,7 @@ impl Accounts {
 
     /// Replaces an account now; watchers see the change at the next match.
     pub fn set(&mut self, address: Address, account: Option<Account>) {
-        let handle = self.touch(self.hasher.key(address));
+        let handle = self.handle(self.hasher.key(address));
         self.replace(handle, account);
     }
 
@@ -168,8 +168,7 @@ impl Accounts {
         }
         let accounts = || found.iter().flatten().filter_map(|index| self.records[**index as usize].account.as_ref());
         ahead::read(accounts(), |account| account.lamports);
-        ahead::read(accounts(), |account| account.data.len() as u64);
-        ahead::read(accounts(), |account| account.data.first().map_or(0, |byte| u64::from(*byte)));
+        read_data(accounts());
     }
 
     pub fn forget_updates(&mut self, address: &Address) {
@@ -207,13 +206,17 @@ impl Accounts {
         self.index.find(key.hash(), |index| self.records[*index as usize].key == *key).map(|index| Handle(*index as usize))
     }
 
-    fn touch(&mut self, key: Keyed) -> Handle {
-        let handle = self.find(&key).unwrap_or_else(|| {
+    fn handle(&mut self, key: Keyed) -> Handle {
+        self.find(&key).unwrap_or_else(|| {
             let index = self.records.insert(Record { key, account: None, write_version: None, touched: false, dirty: false });
             let entry = u32::try_from(index).expect("fewer than 2^32 accounts");
             self.index.insert_unique(key.hash(), entry, |index| self.records[*index as usize].key.hash());
             Handle(index)
-        });
+        })
+    }
+
+    fn touch(&mut self, key: Keyed) -> Handle {
+        let handle = self.handle(key);
         let record = &mut self.records[handle.0];
         if !record.touched {
             record.touched = true;
@@ -224,7 +227,11 @@ impl Accounts {
 
     fn replace(&mut self, handle: Handle, account: Option<Account>) {
         let record = &mut self.records[handle.0];
-        record.account = account.filter(|account| account.lamports > 0);
+        let before = std::mem::replace(&mut record.account, account.filter(|account| account.lamports > 0));
+        if !record.touched {
+            record.touched = true;
+            self.touched.push(Touched { account: handle, before });
+        }
         if !record.dirty {
             record.dirty = true;
             self.dirty.push(handle);
@@ -240,9 +247,21 @@ impl Accounts {
         for alike in dirty.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|alike| alike.len() > 1) {
             alike.sort_unstable_by(|(_, left), (_, right)| left.key.address().cmp(right.key.address()));
         }
-        let dirty = dirty.into_iter().map(|(_, record)| record);
-        delta.list("account", dirty.map(|record| (record.key.address(), Some((record.account.as_ref(), record.write_version)))));
-        delta.list("touched", self.touched[self.sealed..].iter().map(|touched| (*self.key(touched.account).address(), &touched.before)));
+        let dirty = dirty.iter().enumerate().map(|(n, (_, record))| {
+            if n % GROUP == 0 {
+                read_data(dirty[n..].iter().take(GROUP).filter_map(|(_, record)| record.account.as_ref()));
+            }
+            (record.key.address(), Some((record.account.as_ref(), record.write_version)))
+        });
+        delta.list("account", dirty);
+        let touched = &self.touched[self.sealed..];
+        let touched = touched.iter().enumerate().map(|(n, Touched { account, before })| {
+            if n % GROUP == 0 {
+                read_data(touched[n..].iter().take(GROUP).filter_map(|touched| touched.before.as_ref()));
+            }
+            (*self.key(*account).address(), before)
+        });
+        delta.list("touched", touched);
         delta.list("update", self.updates.iter().map(|update| &update.update));
     }
 
@@ -261,6 +280,12 @@ impl Accounts {
             self.records.remove(index);
         }
     }
+}
+
+/// Has the beginning of the data of these accounts at hand. What a callback has written may be where another core has it.
+fn read_data<'a>(accounts: impl Iterator<Item = &'a Account> + Clone) {
+    ahead::read(accounts.clone(), |account| account.data.len() as u64);
+    ahead::read(accounts, |account| account.data.first().map_or(0, |byte| u64::from(*byte)));
 }
 
 #[cfg(test)]
