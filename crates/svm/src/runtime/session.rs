@@ -17,9 +17,9 @@ use solana_program_runtime::{
 use solana_pubkey::Pubkey;
 use std::sync::Arc;
 
-/// Places in the trace of instructions of an invocation, at first. The runtime makes four lists as long as the trace may become; while none
-/// takes more than a kilobyte, allocators have them at hand.
-const SHORT_TRACE: usize = 24;
+/// Places in the trace of instructions of an invocation, at first. The runtime makes four lists as long as the trace may become, together 100
+/// bytes a place; of what is small, allocators have many at hand.
+const SHORT_TRACE: usize = 8;
 
 /// One after the other, any number of invocations.
 pub(crate) struct Session<'r> {
