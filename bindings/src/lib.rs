@@ -34,6 +34,10 @@ use std::{
 };
 use wire::{MemoryRequest, OpenRequest, Request, Response};
 
+/// With the allocator of the system, a small callback takes an eighth more instructions, and threads wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What V8 is told that an engine takes, threads included: it would let thousands pile up that nobody has closed, before it looked for them.
 const ENGINE_WEIGHT: i64 = 1 << 20;
 

@@ -1,4 +1,4 @@
-//! What the allocator is worth: the same binary with mimalloc and with the system's, each in a process of its own.
+//! What the allocator is worth: the same binary with mimalloc, as the addon has it, and with the system's, each in a process of its own.
 
 use crate::{
     callbacks, executor,
@@ -23,7 +23,7 @@ pub fn run(bench: &mut Bench) {
     let here = std::env::current_exe().expect("the system says where this is");
     let start = |program: &str, round: &str| Remote::new(&here.with_file_name(program), &["--serve".into(), round.into()]);
     for (what, round) in [("tiny, a bare loop of the executor", "bare-tiny"), ("tiny, 1,000 callbacks a slot, 1 worker", "engine-tiny")] {
-        match (start("mimalloc", round), start("async-bpf-bench", round)) {
+        match (start("async-bpf-bench", round), start("system", round)) {
             (Ok(mut ours), Ok(mut systems)) => {
                 bench.compare(
                     &format!("{what}, with mimalloc"),

@@ -35,14 +35,11 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("malloc", ALLOCATOR),
     ("calloc", ALLOCATOR),
     ("realloc", ALLOCATOR),
-    ("memalign", ALLOCATOR),
-    ("_int_free", ALLOCATOR),
 ];
 
 /// What the path of a source file says, or the name of a function that has none; the first that it contains counts.
 const FILES: &[(&str, &str)] = &[
-    ("malloc/malloc.c", ALLOCATOR),
-    ("malloc/arena.c", ALLOCATOR),
+    ("mimalloc", ALLOCATOR),
     ("native/src/main.rs", ALLOCATOR),
     ("native/src/counting.rs", ALLOCATOR),
     ("engine/src/hash.rs", HASH),

@@ -1,10 +1,11 @@
-//! The benchmarks, with the system's allocator.
+//! The benchmarks, with the allocator of the addon.
 
 use async_bpf_bench::Counting;
-use std::{alloc::System, process::ExitCode};
+use mimalloc::MiMalloc;
+use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: Counting<System> = Counting(System);
+static ALLOCATOR: Counting<MiMalloc> = Counting(MiMalloc);
 
 fn main() -> ExitCode {
     async_bpf_bench::main()
