@@ -30,7 +30,11 @@ const HANDLES: Handle[] = [
   {
     what: 'a stream of events',
     make: (engine) => engine.events(),
-    then: { next: [(stream) => stream.next(), DONE], return: [(stream) => stream.return(), DONE] },
+    then: {
+      next: [(stream) => stream.next(), DONE],
+      forEach: [(stream) => stream.forEach(() => {}), 0],
+      return: [(stream) => stream.return(), DONE],
+    },
   },
   {
     what: 'a task',

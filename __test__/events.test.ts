@@ -5,7 +5,7 @@ import { getEventListeners } from 'node:events';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
-import type { AsyncBpfEngine, EngineEvent, SlotReport } from '../dist/index.js';
+import type { AsyncBpfEngine, EngineEvent, EngineEvents, EventView, SlotReport } from '../dist/index.js';
 import { address } from './support/addresses.js';
 import { createEngine } from './support/engine.js';
 
@@ -47,6 +47,60 @@ describe('what it says', () => {
     expect(reports.map(({ outcomes }) => outcomes.length)).toEqual([1, 3, 3]);
     expect(await take(events, wanted.length)).toEqual(wanted);
     expect(wanted.some((event) => event.type === 'outcome' && event.error !== undefined)).toBe(true);
+  });
+
+  test('the same with forEach, which waits for nothing, and as many as are wanted', async () => {
+    const engine = busy(3);
+    const events = engine.events();
+    const reports = [1, 2, 3].map((slot) => engine.processSlot(slot));
+    const wanted = reports.flatMap(expected);
+    const seen: EngineEvent[] = [];
+    const types: string[] = [];
+    const each = (event: EventView) => {
+      types.push(event.type);
+      seen.push(event.read());
+    };
+    expect(events.forEach(each, 0)).toBe(0);
+    expect(events.forEach(each, 2)).toBe(2);
+    // One at a time, some are decoded ahead: none is lost between the two ways.
+    seen.push(...(await take(events, 1)));
+    expect(events.forEach(each, 3)).toBe(3);
+    expect(events.forEach(each)).toBe(wanted.length - 6);
+    expect(events.forEach(each)).toBe(0);
+    expect(seen).toEqual(wanted);
+    expect(types).toHaveLength(wanted.length - 1);
+    const next = events.next();
+    const [first, ...rest] = expected(engine.processSlot(4));
+    expect((await next).value).toEqual(first);
+    expect(events.forEach(each)).toBe(rest.length);
+    expect(seen.slice(wanted.length)).toEqual(rest);
+  });
+
+  test('forEach says what was missed, once, and takes what it threw on', () => {
+    const engine = busy(40);
+    const events = engine.events({ capacity: 4_096 });
+    for (let slot = 1; slot <= 20; slot++) engine.processSlot(slot);
+    const seen: EngineEvent[] = [];
+    expect(() =>
+      events.forEach((event) => {
+        seen.push(event.read());
+        throw new RangeError('enough');
+      }),
+    ).toThrow('enough');
+    const count = events.forEach((event) => void seen.push(event.read()));
+    expect(seen).toHaveLength(count + 1);
+    const gaps = seen.filter((event) => event.type === 'gap');
+    expect(gaps.length).toBeGreaterThan(0);
+    const missed = gaps.reduce((sum, gap) => sum + gap.missed, 0n);
+    expect(BigInt(seen.length - gaps.length) + missed).toBe(20n + 19n * 40n);
+    expect(events.forEach(() => {})).toBe(0);
+  });
+
+  test.each<[string, (events: EngineEvents) => unknown, string]>([
+    ['each', (events) => events.forEach(5 as never), 'each is 5, but must be a function'],
+    ['max', (events) => events.forEach(() => {}, -1), 'max is -1, but must be an integer in [0, 9007199254740991]'],
+  ])('forEach with a wrong %s is refused', (_, call, message) => {
+    expect(() => call(busy().events())).toThrow(message);
   });
 
   test('what expires, and what watchers do', async () => {

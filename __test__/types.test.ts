@@ -25,9 +25,11 @@ import type {
   CallbackOptions,
   CpiOptions,
   EngineEvent,
+  EngineEvents,
   EngineOptions,
   ErrorCodeName,
   EventOptions,
+  EventView,
   GapEvent,
   Limits,
   Outcome,
@@ -99,8 +101,17 @@ const ENTRIES: Record<string, { values: string[]; types: string[] }> = {
       ...['AccountBatch', 'AccountBatchOptions', 'AccountFlags', 'AccountInfo', 'AccountInit', 'AccountMetaInfo', 'AccountMetaLike'],
       ...['AccountUpdate', 'Address', 'AddressLike', 'AnyTimerInfo', 'AnyWatcherInfo', 'AsyncBpfErrorOf', 'Bytes', 'CallbackCause'],
       ...['CallbackInfo', 'CpiOptions', 'Program', 'ProgramAccount', 'ProgramContext', 'ProgramOptions', 'ReturnData'],
-      ...['CallbackOptions', 'ChangeWatcherInfo', 'DeadlineTimerInfo', 'Ending', 'EngineEvent', 'EngineOptions', 'ErrorCodeName'],
-      ...['EventOptions', 'GapEvent', 'Invocation', 'Limits', 'OneShotTimerInfo', 'Outcome', 'OutcomeError', 'OutcomeEvent'],
+      ...[
+        'CallbackOptions',
+        'ChangeWatcherInfo',
+        'DeadlineTimerInfo',
+        'Ending',
+        'EngineEvent',
+        'EngineEvents',
+        'EngineOptions',
+        'ErrorCodeName',
+      ],
+      ...['EventOptions', 'EventView', 'GapEvent', 'Invocation', 'Limits', 'OneShotTimerInfo', 'Outcome', 'OutcomeError', 'OutcomeEvent'],
       ...['PatternWatcherInfo', 'PeriodicTimerInfo', 'PeriodicTimerOptions', 'Pointer', 'RingEntry', 'RingEntryView', 'RingInfo'],
       ...['RingOptions', 'Rings', 'SlotEvent', 'SlotOptions', 'SlotReport', 'Source', 'Stats', 'Syscalls', 'TaskHandle', 'TaskOptions'],
       ...[
@@ -230,7 +241,10 @@ test('the engine', () => {
   expectTypeOf<Engine['accountBatch']>().toEqualTypeOf<(options: AccountBatchOptions) => AccountBatch>();
   expectTypeOf<Engine['invoke']>().toEqualTypeOf<(options: CallbackOptions) => Outcome>();
   expectTypeOf<Engine['processSlot']>().toEqualTypeOf<(slot: U64Like, options?: SlotOptions) => SlotReport>();
-  expectTypeOf<Engine['events']>().toEqualTypeOf<(options?: EventOptions) => AsyncIterableIterator<EngineEvent, undefined>>();
+  expectTypeOf<Engine['events']>().toEqualTypeOf<(options?: EventOptions) => EngineEvents>();
+  expectTypeOf<EngineEvents>().toExtend<AsyncIterableIterator<EngineEvent, undefined>>();
+  expectTypeOf<EngineEvents['forEach']>().toEqualTypeOf<(each: (event: EventView) => void, max?: number) => number>();
+  expectTypeOf<EventView>().toEqualTypeOf<{ readonly type: EngineEvent['type']; read(): EngineEvent }>();
   expectTypeOf<Engine['syscalls']>().toEqualTypeOf<(programId: AddressLike) => Syscalls>();
   expectTypeOf<Engine['stats']>().toEqualTypeOf<() => Stats>();
   expectTypeOf<Engine['slot']>().toEqualTypeOf<bigint>();

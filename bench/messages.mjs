@@ -93,16 +93,43 @@ function entries(name, read) {
 const forEach = () =>
   entries('an entry of a host-read ring, with forEach', (rings, id, n) => rings.forEach(id, ({ bytes, start }) => look(bytes, start), n));
 
+/** Reads the events of slots with a thousand outcomes. */
+function events(name, each) {
+  const limits = { maxTimersPerProgram: 1_000, maxScheduledTasks: 1_000, slotComputeLimit: 10 ** 9 };
+  const engine = new AsyncBpfEngine({ workers: 1, logs: false, limits });
+  const programId = new Uint8Array(32).fill(9);
+  // They fail, which takes as long to read.
+  engine.addProgram(programId, () => 1);
+  for (let n = 0; n < 1_000; n++) engine.timers.createPeriodic({ programId, startSlot: 1, periodSlots: 1, computeBudget: 200 });
+  const stream = engine.events({ capacity: 2 ** 22 });
+  let slot = 0;
+  const fill = (n) => {
+    stream.forEach(() => {});
+    for (let made = 0; made < n; made += 1_001) engine.processSlot(++slot);
+  };
+  const read = (n) => {
+    sum += stream.forEach(each, n);
+  };
+  return contender(name, read, fill);
+}
+
 /** All rows; with `quick`, fewer rounds. */
 export default async function messages({ quick }) {
   const bare = () => calls('a bare Node-API call that takes a buffer', addon.TESTING_length);
   const returning = () => calls('a native call that returns a Buffer', addon.TESTING_copy);
+  const number = () =>
+    contender('a bare Node-API call with a number', (n) => {
+      for (let i = 0; i < n; i++) addon.TESTING_number(i);
+    });
   const comparisons = [
     [pushes(), bare(), { atMost: 1.6 }],
     [inPlace(), returning(), { atMost: 0.05 }],
     [copied(), returning(), {}],
-    [written(), bare(), null],
+    [written(), bare(), {}],
     [forEach(), returning(), {}],
+    [forEach(), number(), { atMost: 2 }],
+    [events('an event of a stream, with forEach', () => {}), number(), { atMost: 2 }],
+    [events('an event of a stream, with forEach, and decoded', (event) => event.read()), number(), {}],
   ];
   const rows = [];
   for (const [ours, theirs, goal] of comparisons) {

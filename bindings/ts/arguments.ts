@@ -87,8 +87,17 @@ function fromObject(value: unknown): Uint8Array | undefined {
   return isUint8Array(bytes) ? bytes : undefined;
 }
 
+/** Encoding it costs more than decoding all else of an outcome. */
+const encoded = new Map<string, string>();
+
 export function addressString(bytes: Uint8Array): string {
-  return bs58.encode(bytes);
+  const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  let text = encoded.get(key);
+  if (text === undefined) {
+    if (encoded.size >= MAX_DECODED) encoded.clear();
+    encoded.set(key, (text = bs58.encode(bytes)));
+  }
+  return text;
 }
 
 export function toU64(value: unknown, argument: ArgumentName): bigint {

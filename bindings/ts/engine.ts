@@ -40,7 +40,7 @@ import type {
   AccountInit,
   AccountUpdate,
   CallbackOptions,
-  EngineEvent,
+  EngineEvents,
   EngineOptions,
   EventOptions,
   Outcome,
@@ -261,7 +261,7 @@ export class AsyncBpfEngine {
    * }
    * ```
    */
-  events(options: EventOptions = {}): AsyncIterableIterator<EngineEvent, undefined> {
+  events(options: EventOptions = {}): EngineEvents {
     return this.#listeners.listen(toObject(options, 'options', ['signal', 'capacity']));
   }
 

@@ -1,5 +1,6 @@
 /** What an engine did, as it does it: a stream for each listener. */
 
+import { toCount } from './arguments.js';
 import type { Connection } from './connection.js';
 import { AsyncBpfError, invalidArgument } from './errors.js';
 import { queueMemory } from './host-ring.js';
@@ -7,7 +8,7 @@ import * as replies from './replies.js';
 import { MAX_CAPACITY } from './ring-layout.js';
 import { RingReader } from './shared-ring.js';
 import { onAbort } from './signals.js';
-import type { EngineEvent, EventOptions } from './types.js';
+import type { EngineEvent, EngineEvents, EventOptions, EventView } from './types.js';
 import { MemoryRequest, Reader, Request, Writer } from './wire.js';
 
 /** About 12,000 outcomes. */
@@ -16,7 +17,8 @@ const MIN_CAPACITY = 4_096;
 /** Events that are decoded ahead. */
 const BATCH = 64;
 /** Kinds of records, as in `bindings/src/events.rs`. */
-const DECODERS: Record<number, (reader: Reader) => EngineEvent> = { 0: replies.outcomeEvent, 1: replies.slotEvent, 2: replies.gapEvent };
+const TYPES = ['outcome', 'slot', 'gap'] as const;
+const DECODERS: ((reader: Reader) => EngineEvent)[] = [replies.outcomeEvent, replies.slotEvent, replies.gapEvent];
 
 /** The listeners of an engine. */
 export class Listeners {
@@ -27,7 +29,7 @@ export class Listeners {
     this.#connection = connection;
   }
 
-  listen(options: EventOptions): AsyncIterableIterator<EngineEvent, undefined> {
+  listen(options: EventOptions): EngineEvents {
     const { signal, capacity = DEFAULT_CAPACITY } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument('signal', signal, 'an AbortSignal');
     if (!Number.isSafeInteger(capacity) || capacity < MIN_CAPACITY || capacity > MAX_CAPACITY) {
@@ -54,7 +56,7 @@ export class Listeners {
 const forgotten = new FinalizationRegistry<WeakRef<EventStream>>((stream) => stream.deref()?.stop());
 
 /** What somebody reads a stream by: apart from it, so that the engine can have the stream and notice that nobody has this. */
-class Events implements AsyncIterableIterator<EngineEvent, undefined> {
+class Events implements EngineEvents {
   readonly #stream: EventStream;
 
   constructor(stream: EventStream) {
@@ -68,6 +70,11 @@ class Events implements AsyncIterableIterator<EngineEvent, undefined> {
 
   next(): Promise<IteratorResult<EngineEvent, undefined>> {
     return new Promise((resolve, reject) => this.#stream.ask({ reader: this, resolve, reject }));
+  }
+
+  forEach(each: (event: EventView) => void, max: number = Number.MAX_SAFE_INTEGER): number {
+    if (typeof each !== 'function') throw invalidArgument('each', each, 'a function');
+    return this.#stream.forEach(each, toCount(max, 'max', 0, Number.MAX_SAFE_INTEGER));
   }
 
   /** Frees the listener; what was not read is dropped. */
@@ -154,6 +161,23 @@ class EventStream {
     this.#missed = 0n;
   }
 
+  /** Hands over what is there. */
+  forEach(each: (event: EventView) => void, max: number): number {
+    let count = 0;
+    // Some may have been decoded for who waits for one at a time.
+    for (; count < max && this.#next < this.#decoded.length; count++) {
+      const event = this.#decoded[this.#next++]!;
+      each({ type: event.type, read: () => event });
+    }
+    const view = new RecordView();
+    count += this.#reader?.drain(max - count, (bytes, start, end, kind) => each(view.of(bytes, start, end, kind))) ?? 0;
+    if (count === max) return count;
+    // What is left now is no more than a gap.
+    const gap = this.#take();
+    if (gap) each({ type: gap.type, read: () => gap });
+    return gap ? count + 1 : count;
+  }
+
   #take(): EngineEvent | undefined {
     if (this.#next === this.#decoded.length) this.#read();
     return this.#next < this.#decoded.length ? this.#decoded[this.#next++] : undefined;
@@ -162,10 +186,8 @@ class EventStream {
   #read(): void {
     this.#decoded = [];
     this.#next = 0;
-    this.#reader?.drain(BATCH, (bytes, start, end, kind) => {
-      const event = DECODERS[kind]?.(new Reader(bytes.slice(start, end)));
-      if (event) this.#decoded.push(event);
-    });
+    const view = new RecordView();
+    this.#reader?.drain(BATCH, (bytes, start, end, kind) => this.#decoded.push(view.of(bytes, start, end, kind).read()));
     if (!this.#reader || this.#decoded.length > 0) return;
     // All that was written is read. What there was no room for since the last record, only the addon knows.
     const missed = this.#missed + this.#takeMissed();
@@ -186,5 +208,29 @@ class EventStream {
       if (AsyncBpfError.is(error, 'SHUTDOWN') || AsyncBpfError.is(error, 'ENGINE_BUSY')) return undefined;
       throw error;
     }
+  }
+}
+
+/** One record after the other. */
+class RecordView implements EventView {
+  #bytes = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
+  #kind = 0;
+
+  of(bytes: Uint8Array<ArrayBufferLike>, start: number, end: number, kind: number): this {
+    this.#bytes = bytes as Uint8Array<ArrayBuffer>;
+    this.#start = start;
+    this.#end = end;
+    this.#kind = kind;
+    return this;
+  }
+
+  get type(): EngineEvent['type'] {
+    return TYPES[this.#kind]!;
+  }
+
+  read(): EngineEvent {
+    return DECODERS[this.#kind]!(new Reader(this.#bytes.slice(this.#start, this.#end)));
   }
 }

@@ -482,6 +482,24 @@ export interface EventOptions {
   capacity?: number;
 }
 
+/** A stream of events: one after the other by `for await`, or those that are there by `forEach`. */
+export interface EngineEvents extends AsyncIterableIterator<EngineEvent, undefined> {
+  /**
+   * Hands each event that is there to `each`, up to `max` of them, without waiting for any; returns how many there were. Nothing is copied or
+   * decoded unless `each` asks for it: it gets one object that stands for event after event, and is valid until `each` returns. When `each` throws, the
+   * event that it threw on is taken. Throws INVALID_ARGUMENT, CORRUPT_STATE.
+   */
+  forEach(each: (event: EventView) => void, max?: number): number;
+}
+
+/** An event that is in the stream's memory. */
+export interface EventView {
+  /** What kind of event it is. */
+  readonly type: EngineEvent['type'];
+  /** The event itself, to keep. */
+  read(): EngineEvent;
+}
+
 /** Something that happened in a slot. Narrow it by `type`. */
 export type EngineEvent = OutcomeEvent | SlotEvent | GapEvent;
 
