@@ -2,7 +2,7 @@
 
 use async_bpf_ring::{
     Memory, MemoryError, Notify,
-    many_to_one::{self, Producer},
+    one_to_one::{self, Producer},
 };
 use async_bpf_svm::SlotReport;
 use borsh::BorshSerialize;
@@ -31,7 +31,7 @@ struct Listener {
 impl Listeners {
     /// Somebody who reads a queue of `capacity` bytes in `memory`.
     pub fn add(&mut self, memory: Memory, capacity: u32) -> Result<u32, MemoryError> {
-        let (producer, _) = many_to_one::create(memory, capacity)?;
+        let (producer, _) = one_to_one::create(memory, capacity)?;
         self.last_id += 1;
         self.listeners.insert(self.last_id, Listener { producer: producer.with_notify(Notify::Never), missed: 0 });
         Ok(self.last_id)

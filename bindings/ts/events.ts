@@ -169,8 +169,7 @@ class EventStream {
       const event = this.#decoded[this.#next++]!;
       each({ type: event.type, read: () => event });
     }
-    const view = new RecordView();
-    count += this.#reader?.drain(max - count, (bytes, start, end, kind) => each(view.of(bytes, start, end, kind))) ?? 0;
+    count += this.#drain(max - count, each);
     if (count === max) return count;
     // What is left now is no more than a gap.
     const gap = this.#take();
@@ -186,13 +185,24 @@ class EventStream {
   #read(): void {
     this.#decoded = [];
     this.#next = 0;
-    const view = new RecordView();
-    this.#reader?.drain(BATCH, (bytes, start, end, kind) => this.#decoded.push(view.of(bytes, start, end, kind).read()));
+    this.#drain(BATCH, (event) => this.#decoded.push(event.read()));
     if (!this.#reader || this.#decoded.length > 0) return;
     // All that was written is read. What there was no room for since the last record, only the addon knows.
     const missed = this.#missed + this.#takeMissed();
     this.#missed = 0n;
     if (missed > 0n) this.#decoded.push({ type: 'gap', missed });
+  }
+
+  #drain(max: number, each: (event: EventView) => void): number {
+    const view = new RecordView();
+    const take = (bytes: Uint8Array, start: number, end: number, kind: number) => {
+      view.bytes = bytes;
+      view.start = start;
+      view.end = end;
+      view.kind = kind;
+      each(view);
+    };
+    return this.#reader?.drain(max, take) ?? 0;
   }
 
   #takeMissed(): bigint {
@@ -211,26 +221,18 @@ class EventStream {
   }
 }
 
-/** One record after the other. */
+/** One object stands for record after record, and makes values of what somebody asks for. */
 class RecordView implements EventView {
-  #bytes = new Uint8Array(0);
-  #start = 0;
-  #end = 0;
-  #kind = 0;
-
-  of(bytes: Uint8Array<ArrayBufferLike>, start: number, end: number, kind: number): this {
-    this.#bytes = bytes as Uint8Array<ArrayBuffer>;
-    this.#start = start;
-    this.#end = end;
-    this.#kind = kind;
-    return this;
-  }
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  end = 0;
+  kind = 0;
 
   get type(): EngineEvent['type'] {
-    return TYPES[this.#kind]!;
+    return TYPES[this.kind]!;
   }
 
   read(): EngineEvent {
-    return DECODERS[this.#kind]!(new Reader(this.#bytes.slice(this.#start, this.#end)));
+    return DECODERS[this.kind]!(new Reader(this.bytes.slice(this.start, this.end)));
   }
 }
