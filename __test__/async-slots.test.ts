@@ -173,6 +173,7 @@ describe('while a slot is under way', () => {
     expect((await first).outcomes).toMatchObject([{ taskId: running.id }]);
     expect(await running.outcome).toMatchObject({ status: 'failed' });
     await refused;
+    expect(() => fourth!.id).toThrow(expect.objectContaining({ name: 'QUEUE_FULL' }));
     expect(second!.id).toBeLessThan(third!.id);
     const { outcomes } = await engine.processSlotAsync(2);
     expect(outcomes.map(({ taskId }) => taskId)).toEqual([second!.id, third!.id]);

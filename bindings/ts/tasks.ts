@@ -84,6 +84,8 @@ class Submitted implements TaskHandle {
 
   get id(): bigint {
     if (this.#id !== undefined) return this.#id;
+    // It was refused, and will never have one.
+    if (this.#result instanceof AsyncBpfError) throw this.#result;
     throw new AsyncBpfError(
       ErrorCode.ENGINE_BUSY,
       'the task has no id before the slot is over that is being processed; wait for that slot',
